@@ -1,0 +1,2 @@
+# The host board: simulated hardware, and the program's entry point.
+freeze("modules")

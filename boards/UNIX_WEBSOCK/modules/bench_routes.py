@@ -1,0 +1,45 @@
+"""What measuring needs and no product should have: routes below /bench/, only with --bench."""
+
+import gc
+
+from httpd import Response
+from websockets import ConnectionClosed, Server
+
+# 30,000 bytes that don't compress, a literal that the build makes (manifest.py).
+from bench_data import BYTES
+
+# As large as the largest message measured, with room for fragments.
+MAX_SIZE = 1 << 21
+
+
+async def _echo(connection):
+    async for message in connection:
+        await connection.send(message)
+
+
+class _Sink:
+    messages = 0
+    size = 0
+
+    async def serve(self, connection):
+        try:
+            async for message in connection:
+                self.messages += 1
+                self.size += len(memoryview(message))
+        except ConnectionClosed:
+            pass
+
+
+def add(server, group):
+    """Add the routes to an `httpd.Server`."""
+    sink = _Sink()
+    server.route("/bench/ok", lambda request: "ok")
+    server.route("/bench/30k", lambda request: Response(BYTES, 200, "text/html"))
+    server.route("/bench/echo", Server(_echo, group=group, max_size=MAX_SIZE).upgrade)
+    server.route("/bench/sink", Server(sink.serve, group=group, max_size=MAX_SIZE).upgrade)
+    server.route("/bench/sink/count", lambda request: {"messages": sink.messages, "bytes": sink.size})
+
+    @server.get("/bench/mem")
+    def mem(request):
+        gc.collect()
+        return {"alloc": gc.mem_alloc(), "free": gc.mem_free()}

@@ -1,0 +1,10 @@
+// The host board: the feature level of the ESP32 boards, on the unix port.
+
+#define MICROPY_CONFIG_ROM_LEVEL (MICROPY_CONFIG_ROM_LEVEL_EXTRA_FEATURES)
+
+#include "ports/unix/variants/mpconfigvariant_common.h"
+
+// Raise KeyboardInterrupt between bytecodes, as on a chip, and not from within the signal
+// handler, where it would cut through whatever C code runs.
+#undef MICROPY_ASYNC_KBD_INTR
+#define MICROPY_ASYNC_KBD_INTR (0)

@@ -1,0 +1,5 @@
+# The host board, a variant of MicroPython's unix port.
+
+# The firmware uses asyncio alone. Without threads the interpreter needs no locks round its heap,
+# and KeyboardInterrupt can wait for a point where the program can take it.
+MICROPY_PY_THREAD = 0

@@ -1,0 +1,52 @@
+"""What can run on the device: each app is a module or package with `app_main(config)`.
+
+`demo` (the device itself) and `echoserver` are frozen. A user's app is on the filesystem, as
+`/<name>.py`, `/<name>/__init__.py`, `/<name>/main.py`, or any of these in `/apps`.
+"""
+
+import sys
+
+DEVICE = "demo"
+
+_FROZEN = (DEVICE, "echoserver")
+
+# Where a user's app is looked for. Modules that it imports may lie in /lib.
+_FOLDERS = ("/", "/apps", "/lib")
+
+
+class AppError(Exception):
+    """An app that can't be loaded."""
+
+
+def load(name):
+    """Find an app.
+
+    Args:
+        name: of a frozen app, or of a user's.
+
+    Returns:
+        Its `app_main`, called with the `device.config.Config`; it returns when the app has ended.
+
+    Raises:
+        AppError: the name can't be one, or the module has no app_main.
+        Exception: whatever importing the module raises.
+    """
+    # It becomes a module's name: a dot or a slash would reach outside of the folders.
+    if not name or not all(c == "_" or c.isalpha() or c.isdigit() for c in name):
+        raise AppError("app {}: a name has letters, digits and _ only".format(repr(name)))
+    if name in _FROZEN:
+        return getattr(__import__("apps." + name, None, None, ("app_main",)), "app_main")
+    for folder in _FOLDERS:
+        if folder not in sys.path:
+            sys.path.append(folder)
+    module = __import__(name)
+    app_main = getattr(module, "app_main", None)
+    if app_main is None:
+        try:
+            module = __import__(name + ".main", None, None, ("app_main",))
+        except ImportError:
+            raise AppError("app {} has no app_main".format(name))
+        app_main = getattr(module, "app_main", None)
+        if app_main is None:
+            raise AppError("app {} has no app_main".format(name))
+    return app_main

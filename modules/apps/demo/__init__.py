@@ -1,0 +1,15 @@
+"""The device: page, WebSocket, Wi-Fi set-up, interfaces, phone home."""
+
+import asyncio
+
+from device.device import Device
+
+
+def app_main(config, recovery=None):
+    """Run the device for ever.
+
+    Args:
+        config: the `device.config.Config`.
+        recovery: traceback of the app in whose place this runs.
+    """
+    asyncio.run(Device(config, recovery).run())

@@ -1,0 +1,33 @@
+"""A WebSocket server that sends back what it receives; for testing networks and clients."""
+
+import asyncio
+
+import board
+from device.log import log
+from device.wifi import Wifi
+from websockets import Server
+
+
+async def _echo(connection):
+    async for message in connection:
+        await connection.send(message)
+
+
+async def _run(config):
+    wifi = Wifi(config, lambda state: None, log)
+    wifi.start()
+    task = asyncio.create_task(wifi.run())
+    server = Server(_echo, max_size=config.get("echoserver/max_size"))
+    listener = server.listen(
+        config.get("echoserver/listen_addr"), config.get("echoserver/listen_port")
+    )
+    board.ready(None, listener)
+    try:
+        await server.serve_forever()
+    finally:
+        task.cancel()
+
+
+def app_main(config):
+    """Serve at echoserver/listen_addr and echoserver/listen_port for ever."""
+    asyncio.run(_run(config))

@@ -1,0 +1,246 @@
+"""The command protocol: JSON text messages in, state and events out (docs/protocol.md).
+
+A message is `["GET", item, args]` or `["CMD", item, args]`; `args` is a list and may be missing.
+Whatever is wrong with a message is told to the client that sent it, as `{"error": "..."}`, and
+has no other effect.
+"""
+
+import gc
+import json
+from asyncio import create_task
+
+from interfaces.base import NotRunning, QueueFull
+
+from .log import lines, report
+from .wifi import WifiError, check_password, check_ssid
+
+# Longest command in bytes; the longest useful one, a message to an interface, is much shorter.
+# Larger messages up to the connection's max_size are answered with an error, beyond it the
+# connection is closed with 1009.
+MAX_COMMAND = 4096
+
+# How much of a bad name is repeated in an error.
+_QUOTE = 40
+
+FAKE_INTERFACE = "fake_interface"
+
+
+class CommandError(Exception):
+    """A message that can't be carried out; the text is for the client."""
+
+
+class Commands:
+    """Carries out commands.
+
+    Args:
+        hub: the `hub.Hub`.
+        config: the `config.Config`.
+        wifi: the `wifi.Wifi`.
+        interfaces: list of `interfaces.base.Interface`.
+        reboot: called to restart the device, after its clients were told.
+    """
+
+    def __init__(self, hub, config, wifi, interfaces, reboot):
+        self._hub = hub
+        self._config = config
+        self._wifi = wifi
+        self._interfaces = {interface.name: interface for interface in interfaces}
+        self._reboot = reboot
+        # Item: method, least and most arguments.
+        self._items = {
+            "GET": {
+                "wifi": (self._get_wifi, 0, 0),
+                "state": (self._get_state, 0, 0),
+                "hal": (self._get_hal, 0, 0),
+                "log": (self._get_log, 0, 0),
+            },
+            "CMD": {
+                "start_interface": (self._start_interface, 0, 1),
+                "stop_interface": (self._stop_interface, 0, 1),
+                "send_message": (self._send_message, 1, 2),
+                "hal": (self._get_hal, 0, 0),
+                "scan": (self._scan, 0, 0),
+                "test_new_sta": (self._test_new_sta, 1, 2),
+                "store_new_sta": (self._store_new_sta, 1, 2),
+                "reboot": (self._reboot_command, 0, 0),
+                "set": (self._set, 2, 2),
+                "factory_reset": (self._factory_reset, 0, 0),
+            },
+        }
+
+    async def handle(self, client, message):
+        """Carry out one message of `client`, which has `async send(text)`."""
+        try:
+            reply = await self._carry_out(client, message)
+        except CommandError as error:
+            reply = {"error": str(error)}
+        except MemoryError:
+            gc.collect()
+            reply = {"error": "out of memory"}
+        if reply is not None:
+            # Changes that the command made come before its answer.
+            self._hub.flush()
+            await client.send(json.dumps(reply))
+
+    async def _carry_out(self, client, message):
+        verb, item, arguments = parse(message)
+        items = self._items.get(verb)
+        if items is None:
+            raise CommandError("unknown request {}: use GET or CMD".format(_quote(verb)))
+        if item not in items:
+            raise CommandError("unknown {} item {}".format(verb, _quote(item)))
+        method, least, most = items[item]
+        if not least <= len(arguments) <= most:
+            raise CommandError(
+                "{} {} takes {} argument{}, not {}".format(
+                    verb,
+                    item,
+                    least if least == most else "{} to {}".format(least, most),
+                    "" if most == 1 else "s",
+                    len(arguments),
+                )
+            )
+        try:
+            return await method(client, *arguments)
+        except (ValueError, WifiError, NotRunning, QueueFull) as error:
+            raise CommandError("{}: {}".format(item, error))
+        except OSError as error:
+            raise CommandError("{}: can't be saved ({})".format(item, error))
+
+    # GET
+
+    async def _get_wifi(self, client):
+        return self._wifi.status()
+
+    async def _get_state(self, client):
+        return self._hub.state
+
+    async def _get_hal(self, client):
+        return {"hal": self.hal()}
+
+    async def _get_log(self, client):
+        return {"log": lines()}
+
+    def hal(self):
+        """What the device can talk to: [{"name", "type", "title"}]."""
+        return [
+            {"name": interface.name, "type": interface.type, "title": interface.title}
+            for interface in self._interfaces.values()
+        ]
+
+    # CMD
+
+    def _interface(self, name):
+        interface = self._interfaces.get(_text(name, "the interface's name"))
+        if interface is None:
+            raise CommandError("unknown interface {}".format(_quote(name)))
+        return interface
+
+    async def _start_interface(self, client, name=FAKE_INTERFACE):
+        await self._interface(name).start()
+
+    async def _stop_interface(self, client, name=FAKE_INTERFACE):
+        await self._interface(name).stop()
+
+    async def _send_message(self, client, *arguments):
+        name = arguments[0] if len(arguments) == 2 else FAKE_INTERFACE
+        self._interface(name).send(_text(arguments[-1], "the message"))
+
+    async def _scan(self, client):
+        self._hub.info("Looking for networks")
+        networks = await self._wifi.scan()
+        # Everybody's list changes, so that two pages don't scan twice.
+        self._hub.event({"wifi/scan": networks})
+
+    async def _test_new_sta(self, client, ssid, password=""):
+        ssid = _text(ssid, "the SSID")
+        password = _text(password, "the password")
+        check_ssid(ssid)
+        check_password(password)
+        # It takes up to half a minute: the client must be able to go on meanwhile.
+        create_task(self._test(client, ssid, password))
+
+    async def _test(self, client, ssid, password):
+        self._hub.info("Testing network " + ssid)
+        try:
+            good, reason = await self._wifi.test(ssid, password)
+        except (ValueError, WifiError) as error:
+            await client.send(json.dumps({"error": "test_new_sta: {}".format(error)}))
+            return
+        except Exception as error:
+            report("test of a network failed", error)
+            return
+        self._hub.info("Network {}: {}".format(ssid, "works" if good else reason))
+
+    async def _store_new_sta(self, client, ssid, password=""):
+        self._wifi.store(_text(ssid, "the SSID"), _text(password, "the password"))
+        self._hub.info("Network {} is saved".format(ssid))
+
+    async def _set(self, client, key, value):
+        key = _text(key, "the key")
+        try:
+            self._config.set(key, value)
+        except KeyError:
+            raise CommandError("set: unknown key {}".format(_quote(key)))
+        except ValueError as error:
+            raise CommandError("set: {} {}".format(key, error))
+        self._config.save()
+        self._hub.info("{} is saved and will be used after a reboot".format(key))
+
+    async def _reboot_command(self, client):
+        self._hub.info("Rebooting")
+        self._reboot()
+
+    async def _factory_reset(self, client):
+        self._config.factory_reset()
+        self._hub.info("The settings are erased. Rebooting")
+        self._reboot()
+
+
+def parse(message):
+    """Take a message apart.
+
+    Args:
+        message: str, or bytes-like holding UTF-8.
+
+    Returns:
+        (verb, item, arguments).
+
+    Raises:
+        CommandError: what is wrong with it.
+    """
+    if len(memoryview(message)) > MAX_COMMAND:
+        raise CommandError("message over {} bytes".format(MAX_COMMAND))
+    if not isinstance(message, str):
+        try:
+            message = str(message, "utf-8")
+        except UnicodeError:
+            raise CommandError("message is not UTF-8")
+    try:
+        request = json.loads(message)
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
+        raise CommandError("message is not JSON: {}".format(_quote(message)))
+    if not isinstance(request, list):
+        raise CommandError('message is not a list like ["GET", "wifi", []]')
+    if not 2 <= len(request) <= 3:
+        raise CommandError("message has {} items instead of 2 or 3".format(len(request)))
+    verb, item = request[:2]
+    arguments = request[2] if len(request) == 3 else []
+    if arguments is None:
+        arguments = []
+    for value, what in ((verb, "first"), (item, "second")):
+        if not isinstance(value, str):
+            raise CommandError("the {} item must be text".format(what))
+    if not isinstance(arguments, list):
+        raise CommandError("the arguments must be a list")
+    return verb, item, arguments
+
+
+def _text(value, what):
+    if not isinstance(value, str):
+        raise CommandError("{} must be text".format(what))
+    return value
+
+
+def _quote(text):
+    return repr(text if len(text) <= _QUOTE else text[:_QUOTE] + "...")

@@ -1,0 +1,338 @@
+"""The configuration: `network.json`, `app.json` and the secrets, checked field by field.
+
+A field's path joins its keys: `sta/ssid` is "ssid" in the object "sta". A field that is unknown
+or bad is reported (`problems`) and its default used; nothing in these files stops the device.
+
+`app.json` may keep the fields of an app in an object with the app's name
+(`{"demo": {"http": {"port": 80}}}`) or at the top (`{"http": {"port": 80}}`).
+"""
+
+import board
+
+from . import storage
+from .wifi import check_password
+
+NETWORK = "/network.json"
+APP = "/app.json"
+SECRETS = "/secrets.json"
+
+
+def text(least, most):
+    """A check for text of `least` to `most` bytes as UTF-8, without control characters."""
+
+    def check(value):
+        if not isinstance(value, str):
+            raise ValueError("must be text")
+        if not least <= len(value.encode()) <= most:
+            raise ValueError("must have {} to {} bytes".format(least, most))
+        if any(ord(c) < 32 or ord(c) == 127 for c in value):
+            raise ValueError("must not have control characters")
+        return value
+
+    return check
+
+
+def integer(least, most):
+    """A check for a whole number."""
+
+    def check(value):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("must be a whole number")
+        if not least <= value <= most:
+            raise ValueError("must be {} to {}".format(least, most))
+        return value
+
+    return check
+
+
+def number(least, most):
+    """A check for a number."""
+
+    def check(value):
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise ValueError("must be a number")
+        if not least <= value <= most:
+            raise ValueError("must be {} to {}".format(least, most))
+        return value
+
+    return check
+
+
+def boolean(value):
+    """A check for true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def identity(value):
+    """A check for a device's name: it becomes a path at the relay and a host name."""
+    text(1, 32)(value)
+    for c in value:
+        if not ("a" <= c.lower() <= "z" or c.isdigit() or c in "-_."):
+            raise ValueError("must have only letters, digits, -, _ and .")
+    return value
+
+
+def password(value):
+    """A check for a WPA password, "" for an open network."""
+    check_password(value)
+    return value
+
+
+def uri_path(value):
+    """A check for the path of a URI; "" stands for the default."""
+    text(0, 128)(value)
+    if any(ord(c) < 33 or ord(c) > 126 for c in value):
+        raise ValueError("must have only printable ASCII characters")
+    return value
+
+
+def array(value):
+    """A check for a list."""
+    if not isinstance(value, list):
+        raise ValueError("must be a list")
+    return value
+
+
+# Path, check, default. Network: what the device is called and the networks it makes and joins.
+_NETWORK_FIELDS = (
+    ("device/iam", identity, board.IAM),
+    ("device/dev", text(1, 32), board.DEV),
+    ("ap/essid", text(0, 32), ""),  # "": named after the chip
+    ("ap/authmode", integer(0, 9), 3),  # network.AUTH_WPA2_PSK
+    ("ap/password", password, ""),  # "": made at the first boot
+    ("ap/channel", integer(1, 13), 6),
+    ("ap/hidden", boolean, False),
+    ("sta/ssid", text(0, 32), ""),
+    ("sta/pass", password, ""),
+)
+
+_APP_FIELDS = (
+    ("app", text(1, 32), "demo"),
+    ("http/ip", text(1, 64), "0.0.0.0"),
+    ("http/port", integer(0, 65535), 80),
+    ("websocket/ip", text(1, 64), "0.0.0.0"),
+    ("websocket/port", integer(0, 65535), 7777),
+    ("home/ip", text(0, 64), ""),
+    ("home/host", text(0, 64), ""),  # "" here and in ip: no phone home
+    ("home/port", integer(1, 65535), 7770),
+    ("home/path", uri_path, ""),  # "": /<iam>
+    ("home/ping_interval", number(0.1, 3600), 20),  # seconds
+    ("home/ping_timeout", number(0.1, 3600), 20),
+    ("interfaces", array, None),  # None: the interfaces package's default
+    ("limits/connections", integer(1, 1000), board.CONNECTIONS),
+    ("echoserver/listen_addr", text(1, 64), "0.0.0.0"),
+    ("echoserver/listen_port", integer(0, 65535), 7777),
+    ("echoserver/max_size", integer(125, 1 << 24), 32768),
+)
+
+_FIELDS = _NETWORK_FIELDS + _APP_FIELDS
+
+# Written to SECRETS only. They are read from network.json too, where a person may have put them.
+_SECRET = ("ap/password", "sta/pass")
+
+# Known in the files of the example that this product's file formats come from, and not used.
+_IGNORED = ("wsserver",)
+
+
+class Config:
+    """The configuration as it is on flash, with `overrides` above it.
+
+    Args:
+        overrides: dict of values by path that win and are never saved (the host's arguments).
+
+    Attributes:
+        problems: one line for each thing in the files that isn't used.
+    """
+
+    def __init__(self, overrides=None):
+        self.problems = []
+        self._overrides = overrides or {}
+        self._changed = set()
+        self._files = {}
+        for name in (NETWORK, APP, SECRETS):
+            self._files[name] = storage.load(name, self.problems.append)
+        app = self._files[APP].get("app")
+        # The device's own section is used by every app, and by what runs in place of a failed one.
+        self._sections = ("demo",) if app == "demo" or not isinstance(app, str) else (app, "demo")
+        self._values = {}
+        for fields in (_NETWORK_FIELDS, _APP_FIELDS):
+            for path, check, _ in fields:
+                self._check_stored(path, check)
+        self._report_unknown()
+
+    def get(self, path, default=None):
+        """The value of a field.
+
+        Args:
+            path: one of the fields above.
+            default: instead of the field's own default.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        if path in self._overrides:
+            return self._overrides[path]
+        if path in self._values:
+            return self._values[path]
+        field_default = _field(path)[2]
+        return field_default if default is None else default
+
+    def set(self, path, value):
+        """Change a field; `save` makes it last.
+
+        Raises:
+            KeyError: there is no such field.
+            ValueError: the value can't be used; the text says what it must be.
+        """
+        value = _field(path)[1](value)
+        if path == "sta/ssid" and value != self.get(path):
+            # A password belongs to its network: it is looked up anew.
+            self._forget("sta/pass")
+            self._put("sta/ssid", value)
+            known = self._files[SECRETS].get("sta")
+            if isinstance(known, dict) and value in known:
+                self._values["sta/pass"] = known[value]
+        elif path in _SECRET:
+            self._forget(path)
+            self._set_secret(path, value)
+        else:
+            self._put(path, value)
+        self._values[path] = value
+
+    def save(self):
+        """Write the files that changed.
+
+        Secrets go first: a power cut between leaves the new password beside the old network, whose
+        own password is kept.
+
+        Raises:
+            OSError: flash is full or failing; what is stored is still whole.
+        """
+        for name in (SECRETS, NETWORK, APP):
+            if name in self._changed:
+                storage.save(name, self._files[name])
+                self._changed.discard(name)
+
+    def section(self, name):
+        """The object of an app in app.json, as it is; for apps that bring fields of their own."""
+        value = self._files[APP].get(name)
+        return value if isinstance(value, dict) else {}
+
+    def factory_reset(self):
+        """Remove all files; the next boot is a first boot."""
+        for name in (NETWORK, APP, SECRETS):
+            storage.erase(name)
+
+    # Where a field is kept
+
+    def _objects(self, path):
+        # The objects in which a field may stand, the most particular first.
+        if path.startswith(("device/", "ap/", "sta/")):
+            return [self._files[NETWORK]]
+        top = self._files[APP]
+        sections = [top.get(name) for name in self._sections if name != path.split("/")[0]]
+        return [section for section in sections if isinstance(section, dict)] + [top]
+
+    def _check_stored(self, path, check):
+        for tree in self._objects(path):
+            value = _walk(tree, path)
+            if value is not None:
+                try:
+                    self._values[path] = check(value)
+                except ValueError as error:
+                    self.problems.append("{} {}".format(path, error))
+                return
+        secret = self._secret(path)
+        if secret is not None:
+            try:
+                self._values[path] = check(secret)
+            except ValueError as error:
+                self.problems.append("{} {}".format(path, error))
+
+    def _put(self, path, value):
+        objects = self._objects(path)
+        head, _, rest = path.partition("/")
+        tree = objects[-1]
+        for candidate in objects:
+            if head in candidate:
+                tree = candidate
+                break
+        if rest:
+            if not isinstance(tree.get(head), dict):
+                tree[head] = {}
+            tree[head][rest] = value
+        else:
+            tree[head] = value
+        self._changed.add(NETWORK if objects[-1] is self._files[NETWORK] else APP)
+
+    def _forget(self, path):
+        head, _, rest = path.partition("/")
+        self._values.pop(path, None)
+        tree = self._files[NETWORK].get(head)
+        if isinstance(tree, dict) and tree.pop(rest, None) is not None:
+            self._changed.add(NETWORK)
+
+    def _secret(self, path):
+        secrets = self._files[SECRETS]
+        if path == "sta/pass":
+            known = secrets.get("sta")
+            return known.get(self._values.get("sta/ssid")) if isinstance(known, dict) else None
+        return secrets.get(path) if path in _SECRET else None
+
+    def _set_secret(self, path, value):
+        secrets = self._files[SECRETS]
+        if path == "sta/pass":
+            # By network, and the one before it: see save().
+            known = secrets.get("sta")
+            previous = storage.load(NETWORK, lambda problem: None).get("sta")
+            kept = {}
+            if isinstance(known, dict) and isinstance(previous, dict):
+                name = previous.get("ssid")
+                if name in known:
+                    kept[name] = known[name]
+            kept[self.get("sta/ssid")] = value
+            secrets["sta"] = kept
+        else:
+            secrets[path] = value
+        self._changed.add(SECRETS)
+
+    def _report_unknown(self):
+        known = [field[0] for field in _FIELDS]
+        heads = [path.split("/")[0] for path in known]
+        network, app = self._files[NETWORK], self._files[APP]
+        self._report_in(network, "network.json", known, _IGNORED)
+        # An object that isn't ours may be an app's.
+        others = [key for key in app if isinstance(app[key], dict) and key not in heads]
+        self._report_in(app, "app.json", known, others)
+        if isinstance(app.get("demo"), dict):
+            self._report_in(app["demo"], "app.json demo", known, ())
+
+    def _report_in(self, tree, place, known, others):
+        for key in sorted(tree):
+            value = tree[key]
+            if key in others or key in known:
+                continue
+            if isinstance(value, dict):
+                unknown = [key + "/" + name for name in sorted(value)]
+            else:
+                unknown = [key]
+            for path in unknown:
+                if path not in known:
+                    self.problems.append("{}: unknown field {}".format(place, path))
+
+
+def _field(path):
+    for field in _FIELDS:
+        if field[0] == path:
+            return field
+    raise KeyError(path)
+
+
+def _walk(tree, path):
+    for key in path.split("/"):
+        if not isinstance(tree, dict):
+            return None
+        tree = tree.get(key)
+    return tree

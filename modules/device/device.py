@@ -1,0 +1,109 @@
+"""The device: its parts, made from the configuration and run together."""
+
+import asyncio
+import gc
+
+import board
+import build_info
+import interfaces
+from transport import Group, set_reporter
+from websockets import Server
+
+from .commands import Commands
+from .home import Home
+from .hub import Hub
+from .log import log, report
+from .web import make_server, same_host
+from .wifi import Wifi
+
+# Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
+# commands.MAX_COMMAND, what lies between gets an error.
+MAX_MESSAGE = 32_768
+
+# SERVICE_RESTART, RFC 6455's registry: the client may come back soon.
+_RESTART = 1012
+
+
+class Device:
+    """The product.
+
+    Args:
+        config: the `config.Config`.
+        recovery: traceback of the app that failed, when this runs in its place.
+
+    Attributes:
+        hub, wifi, commands, home: the parts.
+        group: the connections of all servers.
+        sockets: the `websockets.Server`.
+        web: the `httpd.Server`.
+    """
+
+    def __init__(self, config, recovery=None):
+        self.config = config
+        self.recovery = recovery
+        self.group = Group(config.get("limits/connections"))
+        self.hub = hub = Hub()
+        hub.update(
+            {
+                "iam": config.get("device/iam"),
+                "dev": config.get("device/dev"),
+                "version": build_info.VERSION,
+                "app": config.get("app"),
+            }
+        )
+        if recovery:
+            hub.update({"recovery": recovery})
+        for problem in config.problems:
+            log("error", problem)
+        self.wifi = Wifi(config, hub.update, log)
+        hub.update(self.wifi.status())
+        self.interfaces = interfaces.create_all(
+            config.get("interfaces"), hub.publish, lambda text: log("error", text)
+        )
+        self.commands = Commands(hub, config, self.wifi, self.interfaces, self._reboot)
+        hub.update({"hal": self.commands.hal()})
+        self.home = Home(config, hub, self.commands.handle)
+        self.sockets = Server(
+            self._serve_client, group=self.group, origins=same_host, max_size=MAX_MESSAGE
+        )
+        self.web = make_server(self)
+
+    async def run(self):
+        """Serve for ever.
+
+        Raises:
+            OSError: a port is taken.
+        """
+        set_reporter(report)
+        asyncio.get_event_loop().set_exception_handler(_task_failed)
+        config = self.config
+        self.wifi.start()
+        http = self.web.listen(config.get("http/ip"), config.get("http/port"))
+        sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
+        board.extend(self.web, self.group)
+        tasks = [asyncio.create_task(self.wifi.run()), asyncio.create_task(self.home.run())]
+        gc.collect()
+        board.ready(http, sockets)
+        try:
+            await self.sockets.wait_closed()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _serve_client(self, client):
+        await self.hub.serve(client, self.commands.handle)
+
+    def _reboot(self):
+        asyncio.create_task(self._restart())
+
+    async def _restart(self):
+        self.sockets.close(code=_RESTART, reason="reboot")
+        if self.home.connection is not None:
+            self.home.connection.start_closing(_RESTART, "reboot")
+        # Who doesn't answer the close frame doesn't hold up the restart.
+        await asyncio.sleep_ms(500)
+        board.reset()
+
+
+def _task_failed(loop, context):
+    report("a task failed", context["exception"])

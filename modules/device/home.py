@@ -1,0 +1,98 @@
+"""Phone home: the device keeps a connection to its relay, which then is one more client."""
+
+import random
+from asyncio import sleep
+from time import ticks_diff, ticks_ms
+
+from websockets import ConnectionClosed, InvalidURI, WebSocketException, connect
+
+from .log import log
+
+# Seconds between attempts: the first, how it grows, the longest, and the share by which each is
+# varied so that a fleet doesn't come back in step after its relay's restart.
+RETRY_FIRST = 5
+RETRY_FACTOR = 1.5
+RETRY_LONGEST = 60
+RETRY_JITTER = 0.2
+
+# A connection that held for so many seconds was a good one: the next attempt is a first one.
+GOOD_SECONDS = 30
+
+OPEN_TIMEOUT = 10
+
+
+def delay(attempt, random=random.random):
+    """Seconds to wait after failed attempt number `attempt` (0, 1, ...)."""
+    # The exponent is bounded: so is the number.
+    seconds = min(RETRY_FIRST * RETRY_FACTOR ** min(attempt, 20), RETRY_LONGEST)
+    return seconds * (1 + RETRY_JITTER * (2 * random() - 1))
+
+
+def uri(config):
+    """The relay's URI by `config`, None when there is no relay."""
+    host = config.get("home/host") or config.get("home/ip")
+    if not host:
+        return None
+    if ":" in host:  # IPv6
+        host = "[" + host + "]"
+    path = config.get("home/path") or config.get("device/iam")
+    return "ws://{}:{}/{}".format(host, config.get("home/port"), path.lstrip("/"))
+
+
+class Home:
+    """Keeps the connection.
+
+    Args:
+        config: the `config.Config`.
+        hub: the `hub.Hub`, whose state shows home/url and home/connected.
+        handle: coroutine function called with the connection and each message.
+    """
+
+    def __init__(self, config, hub, handle):
+        self._hub = hub
+        self._handle = handle
+        self._uri = uri(config)
+        self._ping = (config.get("home/ping_interval"), config.get("home/ping_timeout"))
+        self.connection = None
+        hub.update({"home/url": self._uri or "", "home/connected": False})
+
+    async def run(self):
+        """Connect, serve, connect again; returns at once when there is no relay."""
+        if self._uri is None:
+            return
+        attempt = 0
+        while True:
+            try:
+                connection = await connect(
+                    self._uri,
+                    open_timeout=OPEN_TIMEOUT,
+                    ping_interval=self._ping[0],
+                    ping_timeout=self._ping[1],
+                )
+            except InvalidURI as error:
+                log("error", "phone home: {}".format(error))
+                return
+            except Exception as error:  # OSError, TimeoutError, InvalidHandshake
+                log("info", "phone home: {}: {}".format(type(error).__name__, error))
+            else:
+                began = ticks_ms()
+                await self._serve(connection)
+                if ticks_diff(ticks_ms(), began) > GOOD_SECONDS * 1000:
+                    attempt = 0
+            await sleep(delay(attempt))
+            attempt += 1
+
+    async def _serve(self, connection):
+        self.connection = connection
+        self._hub.update({"home/connected": True})
+        try:
+            await self._hub.serve(connection, self._handle)
+        except (ConnectionClosed, WebSocketException):
+            pass
+        finally:
+            self.connection = None
+            self._hub.update({"home/connected": False})
+            connection.start_closing()
+
+
+__all__ = ("Home", "delay", "uri")

@@ -1,0 +1,99 @@
+"""The state that clients see, and the clients.
+
+State is a flat dict of JSON values by key. A client gets all of it when it joins, and after that
+the keys that change; what changes between two turns of the event loop travels in one message.
+Events (`info`, `error`, `<interface>/msg`) pass once and aren't kept.
+"""
+
+import json
+from asyncio import create_task, sleep_ms
+
+from websockets import ConnectionClosed, broadcast
+
+from .log import log
+
+
+class Hub:
+    """State and clients.
+
+    Attributes:
+        state: dict of the current values; change it through `update`.
+        clients: the set of connected `websockets` connections.
+        messages: number of messages received from clients.
+    """
+
+    def __init__(self):
+        self.state = {}
+        self.clients = set()
+        self.messages = 0
+        self._changed = set()
+        self._flushing = False
+
+    def update(self, values):
+        """Set state keys (a dict); None removes one, which clients are told as null."""
+        state = self.state
+        for key, value in values.items():
+            if value is None:
+                if state.pop(key, None) is None:
+                    continue
+            elif key in state and state[key] == value:
+                continue
+            else:
+                state[key] = value
+            self._changed.add(key)
+        if self._changed and not self._flushing:
+            self._flushing = True
+            create_task(self._flush_soon())
+
+    def publish(self, key, value):
+        """What interfaces call: state, or an event when the key ends in /msg."""
+        if key.endswith("/msg"):
+            self.event({key: value})
+        else:
+            self.update({key: value})
+
+    def event(self, values):
+        """Send a dict to every client now, after the changes that came before it."""
+        self.flush()
+        if self.clients:
+            broadcast(self.clients, json.dumps(values))
+
+    def info(self, text):
+        """Log a line and show it on every page."""
+        log("info", text)
+        self.event({"info": text})
+
+    def flush(self):
+        """Send the changes that haven't been sent."""
+        if self._changed:
+            changes = {key: self.state.get(key) for key in self._changed}
+            self._changed.clear()
+            if self.clients:
+                broadcast(self.clients, json.dumps(changes))
+
+    async def _flush_soon(self):
+        await sleep_ms(0)
+        self._flushing = False
+        self.flush()
+
+    async def serve(self, client, handle):
+        """Serve one client until it leaves.
+
+        Args:
+            client: a `websockets` connection.
+            handle: coroutine function called with the client and each message.
+        """
+        # Changes under way are in the state already: nobody gets them twice.
+        self.flush()
+        await client.send(json.dumps(self.state))
+        self.clients.add(client)
+        log("info", "client joined: {} ({})".format(client.request.path, len(self.clients)))
+        try:
+            async for message in client:
+                self.messages += 1
+                await handle(client, message)
+        except ConnectionClosed as error:
+            log("info", "client lost: {}".format(error))
+        finally:
+            self.clients.discard(client)
+            log("info", "client left ({})".format(len(self.clients)))

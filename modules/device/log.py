@@ -1,0 +1,49 @@
+"""The log: the last lines in memory, all of them on the console."""
+
+import io
+import sys
+from time import ticks_diff, ticks_ms
+
+# Lines kept, and bytes of one: about 8 KiB at most, enough to see what led to a failure.
+MAX_LINES = 64
+MAX_LINE = 160
+
+_start = ticks_ms()
+_lines = []
+
+
+def log(level, text):
+    """Note one line.
+
+    Args:
+        level: "info" or "error".
+        text: what happened, without secrets. Line breaks become spaces.
+    """
+    line = "{:.1f} {} {}".format(uptime(), level, " ".join(text.split()))[:MAX_LINE]
+    print(line, file=sys.stderr)
+    _lines.append(line)
+    if len(_lines) > MAX_LINES:
+        _lines.pop(0)
+
+
+def lines():
+    """The lines kept, oldest first."""
+    return list(_lines)
+
+
+def uptime():
+    """Seconds since this module was imported, at boot."""
+    return ticks_diff(ticks_ms(), _start) / 1000
+
+
+def traceback(error):
+    """An exception's traceback as text."""
+    out = io.StringIO()
+    sys.print_exception(error, out)
+    return out.getvalue()
+
+
+def report(message, error):
+    """Note an exception that nobody awaits; the whole traceback goes to the console."""
+    log("error", "{}: {}: {}".format(message, type(error).__name__, error))
+    sys.print_exception(error, sys.stderr)

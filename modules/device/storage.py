@@ -1,0 +1,80 @@
+"""JSON files that survive a power cut while they are written.
+
+A file is replaced by renaming, which LittleFS and POSIX do as a whole, after the new content is on
+the medium; the previous content stays as `<name>.bak`. Whenever the power goes, `load` finds the
+old content or the new.
+"""
+
+import json
+import os
+
+BACKUP = ".bak"
+NEW = ".new"
+
+# A configuration of this product has some hundred bytes; a larger file isn't one, and would not
+# fit into RAM.
+MAX_SIZE = 8192
+
+
+def load(path, report):
+    """Read a JSON object.
+
+    Args:
+        path: of the file; `<path>.bak` is read when it can't be used.
+        report: called with one line for a file that is there and can't be used.
+
+    Returns:
+        A dict, empty when there is neither file.
+    """
+    for name in (path, path + BACKUP):
+        try:
+            size = os.stat(name)[6]
+        except OSError:
+            continue
+        try:
+            if size > MAX_SIZE:
+                raise ValueError("larger than {} bytes".format(MAX_SIZE))
+            with open(name) as file:
+                value = json.load(file)
+            if not isinstance(value, dict):
+                raise ValueError("not an object")
+            return value
+        except (OSError, ValueError, RuntimeError) as error:
+            report("{} can't be used: {}".format(name, str(error) or "malformed JSON"))
+    return {}
+
+
+def save(path, value):
+    """Replace a JSON object on flash.
+
+    Raises:
+        OSError: it can't be written, for instance ENOSPC; the old content is still there.
+    """
+    new = path + NEW
+    try:
+        with open(new, "w") as file:
+            json.dump(value, file)
+            file.flush()  # to the medium: fsync, lfs_file_sync
+    except OSError:
+        _remove(new)
+        raise
+    try:
+        os.rename(path, path + BACKUP)
+    except OSError:
+        pass  # the first time there is nothing to keep
+    os.rename(new, path)
+    if hasattr(os, "sync"):
+        os.sync()
+
+
+def erase(path):
+    """Remove a file with its backup; what isn't there is no error."""
+    for name in (path + NEW, path + BACKUP, path):
+        _remove(name)
+
+
+def _remove(name):
+    try:
+        os.remove(name)
+    except OSError:
+        pass

@@ -1,0 +1,154 @@
+"""The device's HTTP routes: the page, its files, the WebSocket endpoint and the REST API."""
+
+import gc
+import json
+import os
+
+import build_info
+from httpd import HTTPError, Response, Server, asset
+from httpd.assets import find, names
+
+from . import log
+
+# A folder in the device's filesystem whose files win over the frozen ones, for development.
+OVERRIDE = "/www/"
+
+# Bytes read from a file at a time.
+_BLOCK = 1024
+
+_TYPES = (
+    (".htm", "text/html; charset=utf-8"),
+    (".html", "text/html; charset=utf-8"),
+    (".css", "text/css; charset=utf-8"),
+    (".js", "text/javascript; charset=utf-8"),
+    (".json", "application/json"),
+    (".svg", "image/svg+xml"),
+    (".png", "image/png"),
+    (".ico", "image/x-icon"),
+    (".txt", "text/plain; charset=utf-8"),
+)
+
+
+def same_host(origin, host):
+    """Whether a request comes from a page of this device (RFC 6455 section 10.2).
+
+    Ports may differ, because the page on port 80 also uses the WebSocket on port 7777. Who sends
+    no Origin isn't a browser.
+
+    Args:
+        origin: the Origin header or None.
+        host: the Host header or None.
+    """
+    if origin is None:
+        return True
+    scheme, found, rest = origin.partition("://")
+    return bool(found and host) and _name(rest) == _name(host)
+
+
+def _name(authority):
+    authority = authority.lower()
+    if authority.startswith("["):
+        return authority.partition("]")[0]
+    return authority.partition(":")[0]
+
+
+def make_server(device):
+    """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
+    server = Server(group=device.group)
+    server.route("/", lambda request: page("page.htm"))
+    server.route("/static/<name:path>", lambda request, name: page("static/" + name))
+    server.route("/ws", device.sockets.upgrade)
+
+    @server.get("/api/state")
+    def state(request):
+        return Response(device.hub.state, headers=(("Cache-Control", "no-store"),))
+
+    @server.post("/api/command")
+    async def command(request):
+        if not same_host(request.headers.get("origin"), request.headers.get("host")):
+            raise HTTPError(403, "Origin not allowed")
+        client = _Replies()
+        body = await request.read()
+        await device.commands.handle(client, body)
+        status = 400 if "error" in client.values else 200
+        return Response(client.values, status, headers=(("Cache-Control", "no-store"),))
+
+    @server.get("/health")
+    def health(request):
+        gc.collect()
+        return Response(
+            {
+                "status": "recovery" if device.recovery else "ok",
+                "version": build_info.VERSION,
+                "micropython": build_info.MICROPYTHON,
+                "source": build_info.SOURCE,
+                "uptime": log.uptime(),
+                "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
+                "connections": len(device.group.connections),
+                "clients": len(device.hub.clients),
+            },
+            headers=(("Cache-Control", "no-store"),),
+        )
+
+    return server
+
+
+class _Replies:
+    """A client of the command protocol that is one HTTP request."""
+
+    def __init__(self):
+        self.values = {}
+
+    async def send(self, text):
+        self.values.update(json.loads(text))
+
+
+def page(name):
+    """The response for a file of the page: from OVERRIDE, else frozen.
+
+    Raises:
+        HTTPError: 404.
+    """
+    response = _file(name)
+    if response is not None:
+        return response
+    if find(name) is None:
+        # Frozen files that the page refers to have a hash in their name: app.3f2a9c10.js.
+        stem, _, extension = name.rpartition(".")
+        for packed in names():
+            if packed.startswith(stem + ".") and packed.endswith("." + extension):
+                name = packed
+                break
+        else:
+            raise HTTPError(404)
+    return asset(name)
+
+
+def _file(name):
+    # Never out of the folder: no "..", no empty or hidden segment.
+    for segment in name.split("/"):
+        if not segment or segment.startswith("."):
+            return None
+    try:
+        size = os.stat(OVERRIDE + name)[6]
+        file = open(OVERRIDE + name, "rb")
+    except OSError:
+        return None
+    content_type = "application/octet-stream"
+    for extension, kind in _TYPES:
+        if name.endswith(extension):
+            content_type = kind
+    return Response(
+        _blocks(file), 200, content_type, (("Cache-Control", "no-cache"),), length=size
+    )
+
+
+def _blocks(file):
+    try:
+        while True:
+            block = file.read(_BLOCK)
+            if not block:
+                return
+            yield block
+    finally:
+        file.close()

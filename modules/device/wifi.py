@@ -1,0 +1,528 @@
+"""The device's Wi-Fi: its own access point, and the site's network that it joins as a station.
+
+Follows docs/library/network.WLAN of MicroPython and, for what happens underneath,
+ports/esp32/network_wlan.c. On the chip `scan()` blocks everything for some 2 s and `active(True)`
+for some 100 ms, so a scan happens only when a client asks for it, and the interfaces are brought
+up once. While the station is joining, the radio leaves the access point's channel, and one that
+tries again without pause makes the access point unusable: the driver's own reconnecting is
+turned off, and `Wifi.run` decides when to try.
+"""
+
+import asyncio
+import os
+import sys
+from time import ticks_add, ticks_diff, ticks_ms
+
+from interfaces.text import is_utf8, printable
+
+try:
+    import network
+except ImportError:
+    network = None
+
+# IEEE 802.11: an SSID has up to 32 bytes; a passphrase has 8 to 63, and a key given in full is
+# written as 64 hexadecimal digits.
+SSID_MAX = 32
+PASSWORD_MIN = 8
+PASSWORD_MAX = 63
+KEY_DIGITS = 64
+
+# More networks than anybody would look through; keeps the message about them below 3 KiB.
+SCAN_MAX = 32
+
+# 12 characters of 32 are 60 bits. No l, o, 0 or 1, which look like others on a label.
+PASSWORD_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+PASSWORD_LENGTH = 12
+
+AUTH_OPEN = 0
+AUTH_WPA2_PSK = 3
+CHANNEL_MAX = 13
+
+# What status() says besides failures (modnetwork.h).
+_IDLE = 1000
+_CONNECTING = 1001
+_GOT_IP = 1010
+
+# Why a network could not be joined, as clients get to read it.
+WRONG_PASSWORD = "wrong password"
+PASSWORD_REQUIRED = "password required"
+SECURITY_MISMATCH = "security mismatch"
+NOT_FOUND = "network not found"
+TOO_WEAK = "signal too weak"
+NO_ADDRESS = "no address"
+NO_ANSWER = "no answer"
+CONNECTION_LOST = "connection lost"
+
+# ESP-IDF's wifi_err_reason_t. A wrong password shows as 15 or 204 as well: all that the station
+# notices is that the handshake does not get on.
+_NO_COMPATIBLE_SECURITY = 210
+_BELOW_SECURITY_THRESHOLD = 211
+_REASONS = {
+    15: WRONG_PASSWORD,
+    200: CONNECTION_LOST,
+    201: NOT_FOUND,
+    202: WRONG_PASSWORD,
+    204: WRONG_PASSWORD,
+    _NO_COMPATIBLE_SECURITY: SECURITY_MISMATCH,
+    _BELOW_SECURITY_THRESHOLD: SECURITY_MISMATCH,
+    212: TOO_WEAK,
+}
+
+
+class WifiError(Exception):
+    """What was asked for cannot be done now; the text says why, for the user."""
+
+
+class Wifi:
+    """Keeps the access point up and the station on its network.
+
+    `config` has get(path, default), set(path, value) and save(); used are ap/essid, ap/authmode,
+    ap/password, ap/hidden, ap/channel, sta/ssid and sta/pass. `publish(state)` gets a dict of
+    the wifi/* keys that changed, `log(level, text)` a line for the log.
+    """
+
+    # One attempt to join, which includes DHCP; a slow router takes 10 s.
+    JOIN_MS = 15_000
+
+    # How long a network that is tested has to hold: a wrong setting of the access point's shows
+    # as a connection that ends at once.
+    HOLD_MS = 1_000
+
+    # A station that does everything right is refused now and then: attempts in one test.
+    TEST_ATTEMPTS = 2
+
+    # For leaving a network: the driver's event comes some ms after the order.
+    LEAVE_MS = 1_000
+
+    # Pause between attempts to join the stored network: doubled from the first to the last.
+    RETRY_FIRST_MS = 2_000
+    RETRY_LAST_MS = 60_000
+
+    # The least pause while somebody uses the access point, probably to correct the settings.
+    RETRY_IN_USE_MS = 30_000
+
+    # How often the radio is looked at.
+    WATCH_MS = 500
+
+    def __init__(self, config, publish, log):
+        self._config = config
+        self._publish = publish
+        self._log = log
+        has_wlan = network is not None and hasattr(network, "WLAN")
+        self._station = network.WLAN(network.STA_IF) if has_wlan else None
+        self._access_point = network.WLAN(network.AP_IF) if has_wlan else None
+        self._mac = ""
+        if has_wlan:
+            self._mac = ":".join(["%02X" % b for b in self._station.config("mac")])
+        self._started = False
+        self._published = {}
+        # (SSID, password) of a network that passed a test and is in use since.
+        self._tested = None
+        self._test_state = {
+            "wifi/test/running": False,
+            "wifi/test/result": "",
+            "wifi/test/reason": "",
+        }
+        # Held by whoever gives the station orders; the supervisor gives way to the others.
+        self._orders = asyncio.Lock()
+        self._waiting = 0
+        self._failures = 0
+        self._next_attempt = None
+        self._last_reason = ""
+
+    # Bringing up
+
+    def start(self):
+        """Bring up the access point and the station; does nothing when called again.
+
+        The radio may be up already: it stays so over a soft reset. The stored network is joined
+        by `run`. A radio that refuses is logged, and the device goes on without.
+        """
+        if self._started or self._station is None:
+            return
+        self._started = True
+        try:
+            self._start_access_point()
+        except (OSError, RuntimeError) as error:
+            self._log("error", f"access point: {error}")
+        try:
+            self._start_station()
+        except (OSError, RuntimeError) as error:
+            self._log("error", f"station: {error}")
+
+    def _start_access_point(self):
+        settings = self._access_point_settings()
+        # Settings are refused while the interface is down.
+        self._access_point.active(True)
+        self._access_point.config(**settings)
+        self._log("info", f"access point: {settings['essid']}")
+        if "password" in settings:
+            # For who has the device in hand, at the console only: the log goes to clients.
+            print(
+                f"access point {settings['essid']}, password {settings['password']}",
+                file=sys.stderr,
+            )
+
+    def _access_point_settings(self):
+        essid = self._config.get("ap/essid")
+        if not essid or len(essid.encode()) > SSID_MAX:
+            essid = "websock-" + self._station.config("mac")[-3:].hex()
+        settings = {
+            "essid": essid,
+            "authmode": self._config.get("ap/authmode", AUTH_WPA2_PSK),
+            "hidden": bool(self._config.get("ap/hidden", False)),
+        }
+        channel = self._config.get("ap/channel")
+        if channel and 1 <= channel <= CHANNEL_MAX:
+            settings["channel"] = channel
+        if settings["authmode"] != AUTH_OPEN:
+            settings["password"] = self._access_point_password()
+        return settings
+
+    def _access_point_password(self):
+        password = self._config.get("ap/password")
+        if password and PASSWORD_MIN <= len(password.encode()) <= PASSWORD_MAX:
+            return password
+        if password:
+            self._log("error", "access point: the password in network.json has no 8 to 63 bytes")
+        password = "".join([PASSWORD_ALPHABET[b & 31] for b in os.urandom(PASSWORD_LENGTH)])
+        self._config.set("ap/password", password)
+        try:
+            self._config.save()
+        except OSError as error:
+            self._log("error", f"access point: its new password could not be saved: {error}")
+        return password
+
+    def _start_station(self):
+        station = self._station
+        station.active(True)
+        station.config(reconnects=0)
+        ssid = self._config.get("sta/ssid")
+        if not ssid or not station.isconnected() or station.config("essid") != ssid:
+            # Left over from before a soft reset.
+            station.disconnect()
+
+    # State
+
+    def status(self):
+        """The wifi/* state; `wifi/scan` is not part of it."""
+        state = {
+            "wifi/ap/active": False,
+            "wifi/ap/ssid": "",
+            "wifi/net/active": False,
+            "wifi/net/mac": "",
+            "wifi/net/ap": "",
+            "wifi/net/connected": False,
+            "wifi/net/ip": "",
+            "wifi/net/gw": "",
+            "wifi/net/dns": "",
+            "wifi/stored/ssid": self._config.get("sta/ssid") or "",
+        }
+        state.update(self._test_state)
+        if self._station is None:
+            return state
+        state["wifi/net/mac"] = self._mac
+        if self._access_point.active():
+            state["wifi/ap/active"] = True
+            state["wifi/ap/ssid"] = self._access_point.config("essid")
+        if self._station.active():
+            state["wifi/net/active"] = True
+            if self._station.isconnected():
+                address, _, gateway, dns = self._station.ifconfig()
+                state["wifi/net/connected"] = True
+                state["wifi/net/ap"] = self._station.config("essid")
+                state["wifi/net/ip"] = address
+                state["wifi/net/gw"] = gateway
+                state["wifi/net/dns"] = dns
+        return state
+
+    def _refresh(self):
+        """Publish what changed since the last time."""
+        state = self.status()
+        changed = {key: state[key] for key in state if state[key] != self._published.get(key)}
+        if changed:
+            self._published = state
+            self._publish(changed)
+
+    # Supervision
+
+    async def run(self):
+        """Keep the station on its network and the state up to date; never returns."""
+        was_connected = False
+        while True:
+            self._refresh()
+            if self._station is not None:
+                connected = self._station.isconnected()
+                if connected != was_connected:
+                    self._log_change(connected)
+                    was_connected = connected
+                if not connected and not self._waiting and self._is_attempt_due():
+                    await self._attempt()
+                    continue
+            await asyncio.sleep_ms(self.WATCH_MS)
+
+    def _log_change(self, connected):
+        if connected:
+            ssid = self._station.config("essid")
+            self._log("info", f"station: on {ssid}, address {self._station.ifconfig()[0]}")
+            self._failures = 0
+            self._last_reason = ""
+        else:
+            self._log("warning", "station: off the network")
+            self._next_attempt = None
+
+    def _credentials(self):
+        """(SSID, password) of the network to be on, None for none."""
+        if self._tested:
+            return self._tested
+        ssid = self._config.get("sta/ssid")
+        return (ssid, self._config.get("sta/pass") or "") if ssid else None
+
+    def _is_attempt_due(self):
+        if not self._station.active() or not self._credentials():
+            return False
+        return self._next_attempt is None or ticks_diff(self._next_attempt, ticks_ms()) <= 0
+
+    async def _attempt(self):
+        """Try once to join; after a failure the radio is off the air until the next attempt."""
+        async with self._orders:
+            ssid, password = self._credentials()
+            reason = await self._join(ssid, password, supervised=True)
+            if reason:
+                await self._leave()
+        if not reason:
+            return
+        if self._waiting:
+            self._next_attempt = None
+            return
+        if reason != self._last_reason:
+            self._last_reason = reason
+            self._log("warning", f"station: {ssid}: {reason}")
+        self._tested = None
+        self._failures += 1
+        self._next_attempt = ticks_add(ticks_ms(), self._pause())
+
+    def _pause(self):
+        """How long to wait after the last failure, in ms."""
+        # The exponent is bounded: so is the number that the shift makes.
+        pause = min(self.RETRY_FIRST_MS << min(self._failures - 1, 16), self.RETRY_LAST_MS)
+        if self._access_point.isconnected():
+            pause = max(pause, self.RETRY_IN_USE_MS)
+        return pause
+
+    # Orders to the station, to be given with self._orders held
+
+    async def _leave(self):
+        """Be off every network, with no reason of an earlier failure left in status().
+
+        The driver keeps the last failure's until a success or a leave, and takes a leave into
+        account only when there is something to leave.
+        """
+        station = self._station
+        try:
+            station.disconnect()
+            if station.status() not in (_IDLE, _CONNECTING, _GOT_IP):
+                station.connect()
+                station.disconnect()
+        except (OSError, RuntimeError):
+            # There was no network to be on; at worst the earlier failure's reason stays.
+            pass
+        deadline = ticks_add(ticks_ms(), self.LEAVE_MS)
+        while ticks_diff(deadline, ticks_ms()) > 0:
+            if not station.isconnected() and station.status() == _IDLE:
+                return
+            await asyncio.sleep_ms(self.LEAVE_MS // 50)
+
+    async def _join(self, ssid, password, supervised=False):
+        """Try once to join a network; returns "" with an address, else the reason.
+
+        A `supervised` attempt ends early when a client wants the station.
+        """
+        try:
+            return await self._join_radio(ssid, password, supervised)
+        except (OSError, RuntimeError) as error:
+            return f"radio: {error}"
+
+    async def _join_radio(self, ssid, password, supervised):
+        station = self._station
+        await self._leave()
+        before = station.status()
+        station.connect(ssid, password or None)
+        deadline = ticks_add(ticks_ms(), self.JOIN_MS)
+        while ticks_diff(deadline, ticks_ms()) > 0:
+            await asyncio.sleep_ms(self.WATCH_MS)
+            self._refresh()
+            if station.isconnected():
+                return ""
+            status = station.status()
+            if status != before and status not in (_IDLE, _CONNECTING, _GOT_IP):
+                return self._reason(status, password)
+            if supervised and self._waiting:
+                return "interrupted"
+        return self._late_reason(before, password)
+
+    def _reason(self, status, password):
+        if status == _NO_COMPATIBLE_SECURITY and not password:
+            return PASSWORD_REQUIRED
+        return _REASONS.get(status, f"refused, reason {status}")
+
+    def _late_reason(self, before, password):
+        """Why an attempt did not end in time."""
+        try:
+            # Only known on a network: it took the station, but gave no address.
+            self._station.status("rssi")
+            return NO_ADDRESS
+        except OSError:
+            pass
+        status = self._station.status()
+        if status == before and status not in (_IDLE, _CONNECTING):
+            # It may be the old failure's, but nothing better is known.
+            return self._reason(status, password)
+        return NO_ANSWER
+
+    # What clients ask for
+
+    async def scan(self):
+        """The networks around: [{"ssid", "rssi", "channel", "secure"}], strongest first.
+
+        Blocks everything for some 2 s on the chip. Raises WifiError.
+        """
+        self._require_station()
+        if self._test_state["wifi/test/running"]:
+            raise WifiError("a network is being tested")
+        self._waiting += 1
+        try:
+            async with self._orders:
+                if not self._station.isconnected():
+                    # A scan while the station is joining finds nothing.
+                    await self._leave()
+                found = self._station.scan()
+        except (OSError, RuntimeError) as error:
+            raise WifiError(f"scan: {error}")
+        finally:
+            self._waiting -= 1
+        return self._digest(found)
+
+    @staticmethod
+    def _digest(found):
+        strongest = {}
+        for ssid, _, channel, rssi, security, hidden in found:
+            # A hidden network's SSID is empty, or as many zeros as it has bytes.
+            if hidden or not ssid.strip(b"\x00"):
+                continue
+            if ssid not in strongest or rssi > strongest[ssid]["rssi"]:
+                strongest[ssid] = {
+                    "ssid": printable(ssid),
+                    "rssi": rssi,
+                    "channel": channel,
+                    "secure": security != AUTH_OPEN,
+                }
+        networks = sorted(strongest.values(), key=lambda entry: -entry["rssi"])
+        return networks[:SCAN_MAX]
+
+    async def test(self, ssid, password=""):
+        """Try a network: (True, "") with the station on it, or (False, reason).
+
+        After a failure the station goes back to the stored network, if there is one. Publishes
+        wifi/test/*. Raises ValueError for an SSID or password that cannot be, and WifiError when
+        there is no station or another test is running.
+        """
+        check_ssid(ssid)
+        check_password(password)
+        self._require_station()
+        if self._test_state["wifi/test/running"]:
+            raise WifiError("another network is being tested")
+        self._set_test_state(True, "", "")
+        self._waiting += 1
+        reason = "cancelled"
+        try:
+            async with self._orders:
+                reason = await self._try(ssid, password)
+                if reason:
+                    await self._leave()
+                else:
+                    self._tested = (ssid, password)
+        finally:
+            self._waiting -= 1
+            # Whatever was tried before, the stored network is due now.
+            self._next_attempt = None
+            self._set_test_state(False, "Fail" if reason else "Success", reason)
+        return not reason, reason
+
+    async def _try(self, ssid, password):
+        self._tested = None
+        reason = ""
+        for _ in range(self.TEST_ATTEMPTS):
+            reason = await self._join(ssid, password)
+            if not reason:
+                return "" if await self._holds() else CONNECTION_LOST
+            if reason == NO_ADDRESS:
+                break
+        return reason
+
+    async def _holds(self):
+        """Whether the connection lasts for HOLD_MS."""
+        deadline = ticks_add(ticks_ms(), self.HOLD_MS)
+        while ticks_diff(deadline, ticks_ms()) > 0:
+            await asyncio.sleep_ms(self.WATCH_MS)
+            if not self._station.isconnected():
+                return False
+        return True
+
+    def _set_test_state(self, running, result, reason):
+        self._test_state = {
+            "wifi/test/running": running,
+            "wifi/test/result": result,
+            "wifi/test/reason": reason,
+        }
+        self._refresh()
+
+    def store(self, ssid, password=""):
+        """Save the network to join from now on.
+
+        A station that is on another network stays there until it loses it, or a restart. Raises
+        ValueError for an SSID or password that cannot be, OSError when it cannot be saved.
+        """
+        check_ssid(ssid)
+        check_password(password)
+        self._config.set("sta/ssid", ssid)
+        self._config.set("sta/pass", password)
+        self._config.save()
+        self._tested = None
+        self._failures = 0
+        self._next_attempt = None
+        self._refresh()
+
+    def _require_station(self):
+        if self._station is None:
+            raise WifiError("this device has no Wi-Fi")
+        if not self._station.active():
+            raise WifiError("the station is not active")
+
+
+def check_ssid(ssid):
+    """Raise ValueError unless `ssid` is a str of 1 to 32 bytes as UTF-8."""
+    if not isinstance(ssid, str):
+        raise ValueError("the SSID must be text")
+    data = ssid.encode()
+    if not 0 < len(data) <= SSID_MAX:
+        raise ValueError(f"the SSID must have 1 to {SSID_MAX} bytes")
+    if not is_utf8(data) or b"\x00" in data:
+        raise ValueError("the SSID must be valid Unicode without NUL")
+
+
+def check_password(password):
+    """Raise ValueError unless `password` is "" or what WPA takes."""
+    if not isinstance(password, str):
+        raise ValueError("the password must be text")
+    size = len(password.encode())
+    if size == KEY_DIGITS:
+        if all(c in "0123456789abcdefABCDEF" for c in password):
+            return
+    elif size == 0 or PASSWORD_MIN <= size <= PASSWORD_MAX:
+        if "\x00" not in password:
+            return
+    raise ValueError(
+        f"the password must have {PASSWORD_MIN} to {PASSWORD_MAX} bytes, "
+        f"be {KEY_DIGITS} hexadecimal digits, or be empty"
+    )

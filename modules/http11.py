@@ -1,0 +1,230 @@
+"""HTTP/1.1 message heads: the start line and the fields, for servers and clients (RFC 9112).
+
+No I/O: `parse_request` and `parse_response` look at bytes that have arrived and return None until
+a whole head is there. What the RFC forbids is refused rather than repaired, because every repair
+is an opening for request smuggling (RFC 9112 section 11.2).
+"""
+
+from array import array
+
+import micropython
+
+# A head must fit into the block that connections receive into (transport.connection.BLOCK_SIZE).
+MAX_HEAD = 4096
+
+# Longest request line. RFC 9112 section 3 recommends 8000, which a chip can't afford.
+MAX_REQUEST_LINE = 2048
+
+# Most fields in one head; browsers send about 15.
+MAX_FIELDS = 48
+
+# Fields whose repetition would make the message's framing or its target ambiguous.
+_SINGLE = ("host", "content-length", "transfer-encoding", "sec-websocket-key", "origin")
+
+# RFC 9110 section 5.6.2: 1 for the characters of a token, by code from 0 to 127.
+_TOKEN = (
+    b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+    b"\0\1\0\1\1\1\1\1\0\0\1\1\0\1\1\0\1\1\1\1\1\1\1\1\1\1\0\0\0\0\0\0"
+    b"\0\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\0\0\0\1\1"
+    b"\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\0\1\0\1\0"
+)
+
+# Offsets found by _scan: end of the start line, its first two spaces, then per field the
+# beginning and end of the name and of the value. One array, because parsing is synchronous.
+_offsets = array("H", bytes(2 * (4 + 4 * MAX_FIELDS)))
+
+
+class BadMessage(Exception):
+    """A head that can't be accepted.
+
+    Attributes:
+        status: the HTTP status that tells the peer (400, 414, 431, 505).
+        reason: one line for people.
+    """
+
+    def __init__(self, status, reason):
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+
+class Head:
+    """A message head.
+
+    Attributes:
+        method: "GET"...; None in a response.
+        target: the request target as sent; None in a response.
+        status: int; None in a request.
+        minor: the minor version, 0 or 1 (HTTP/1.0, HTTP/1.1).
+        fields: dict of values by lower-case name; repeated fields are joined by ", "
+            (RFC 9110 section 5.3).
+        end: offset of the first byte after the head.
+    """
+
+    def __init__(self, method, target, status, minor, fields, end):
+        self.method = method
+        self.target = target
+        self.status = status
+        self.minor = minor
+        self.fields = fields
+        self.end = end
+
+
+@micropython.viper
+def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -> int:
+    # Checks a head whose empty line begins at `end`, lowers the names in place and notes the
+    # offsets. Returns the number of fields, -1 for a forbidden byte, -2 for too many fields.
+    i = start
+    spaces = 0
+    while i < end:
+        c = buf[i]
+        if c == 13:
+            break
+        if c < 32 or c == 127:
+            return -1
+        if c == 32 and spaces < 2:
+            spaces += 1
+            out[spaces] = i
+        i += 1
+    if spaces < 2 or buf[i] != 13 or buf[i + 1] != 10:
+        return -1
+    out[0] = i
+    n = 0
+    while i < end:
+        i += 2
+        if n >= most:
+            return -2
+        o = 4 + 4 * n
+        out[o] = i
+        while i < end:
+            c = buf[i]
+            if c > 127 or token[c] == 0:
+                break
+            if c >= 65 and c <= 90:
+                buf[i] = c + 32
+            i += 1
+        # No field without a name, no space before the colon, no line folding (RFC 9112 5.1, 5.2).
+        if i >= end or buf[i] != 58 or i == int(out[o]):
+            return -1
+        out[o + 1] = i
+        i += 1
+        while i < end and (buf[i] == 32 or buf[i] == 9):
+            i += 1
+        out[o + 2] = i
+        last = i
+        while i < end:
+            c = buf[i]
+            if c == 13:
+                break
+            if (c < 32 and c != 9) or c == 127:
+                return -1
+            i += 1
+            if c != 32 and c != 9:
+                last = i
+        # A bare CR is never the end of a line (RFC 9112 2.2).
+        if buf[i] != 13 or buf[i + 1] != 10:
+            return -1
+        out[o + 3] = last
+        n += 1
+    return n
+
+
+def _text(view):
+    try:
+        return str(view, "utf-8")
+    except UnicodeError:
+        # Field values may hold any octet from 0x80 (obs-text, RFC 9110 section 5.5).
+        return "".join([chr(b) for b in view])
+
+
+def _fields(buf, start, end):
+    n = _scan(buf, start, end, _offsets, _TOKEN, MAX_FIELDS)
+    if n < 0:
+        if n == -2:
+            raise BadMessage(431, "more than {} header fields".format(MAX_FIELDS))
+        raise BadMessage(400, "malformed header")
+    fields = {}
+    view = memoryview(buf)
+    offsets = _offsets
+    for o in range(4, 4 + 4 * n, 4):
+        name = str(view[offsets[o] : offsets[o + 1]], "utf-8")
+        value = _text(view[offsets[o + 2] : offsets[o + 3]])
+        if name in fields:
+            if name in _SINGLE:
+                raise BadMessage(400, "repeated " + name)
+            # RFC 6265 section 5.4 / RFC 9113 section 8.2.3: cookies are joined by "; ".
+            value = fields[name] + ("; " if name == "cookie" else ", ") + value
+        fields[name] = value
+    return fields
+
+
+def _is(buf, start, end, literal):
+    return end - start == len(literal) and buf.find(literal, start, end) == start
+
+
+def parse_request(buf, start, end):
+    """Parse a request head in `buf[start:end]`, a bytearray, whose names become lower case.
+
+    Returns:
+        A `Head`, or None when more bytes are needed.
+
+    Raises:
+        BadMessage: with the status to answer.
+    """
+    stop = buf.find(b"\r\n\r\n", start, end)
+    if stop < 0:
+        line = buf.find(b"\r\n", start, min(end, start + MAX_REQUEST_LINE))
+        if line < 0 and end - start >= MAX_REQUEST_LINE:
+            raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
+        if end - start >= MAX_HEAD:
+            raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
+        return None
+    fields = _fields(buf, start, stop)
+    line, first, second = _offsets[0], _offsets[1], _offsets[2]
+    if line - start > MAX_REQUEST_LINE:
+        raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
+    if _is(buf, second + 1, line, b"HTTP/1.1"):
+        minor = 1
+    elif _is(buf, second + 1, line, b"HTTP/1.0"):
+        minor = 0
+    elif buf.find(b"HTTP/", second + 1, line) == second + 1 and buf.find(b" ", second + 1, line) < 0:
+        raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    else:
+        raise BadMessage(400, "malformed request line")
+    if _is(buf, start, first, b"GET"):
+        method = "GET"
+    else:
+        method = bytes(buf[start:first])
+        if not method or not all(c < 128 and _TOKEN[c] for c in method):
+            raise BadMessage(400, "malformed method")
+        method = str(method, "utf-8")
+    if second == first + 1:
+        raise BadMessage(400, "empty request target")
+    target = _text(memoryview(buf)[first + 1 : second])
+    return Head(method, target, None, minor, fields, stop + 4)
+
+
+def parse_response(buf, start, end):
+    """Parse a response head in `buf[start:end]` like `parse_request`."""
+    stop = buf.find(b"\r\n\r\n", start, end)
+    if stop < 0:
+        if end - start >= MAX_HEAD:
+            raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
+        return None
+    if buf.find(b" ", start, stop) == buf.rfind(b" ", start, buf.find(b"\r\n", start, stop + 2)):
+        raise BadMessage(400, "malformed status line")
+    fields = _fields(buf, start, stop)
+    first, second = _offsets[1], _offsets[2]
+    status = bytes(buf[first + 1 : second])
+    # RFC 9112 section 4: HTTP-version SP 3DIGIT SP [ reason-phrase ]
+    version = bytes(buf[start:first])
+    if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(status) != 3 or not status.isdigit():
+        raise BadMessage(400, "malformed status line")
+    return Head(None, None, int(status), version[7] - 48, fields, stop + 4)
+
+
+def tokens(value):
+    """Split a comma-separated list (RFC 9110 section 5.6.1) into lower-case, non-empty items."""
+    if not value:
+        return []
+    return [item for item in (part.strip().lower() for part in value.split(",")) if item]

@@ -1,0 +1,116 @@
+"""Where a request's body is in a stream of bytes (RFC 9112 sections 6 and 7). No I/O."""
+
+from http11 import BadMessage
+
+# Longest chunk-size line with its extensions, and longest trailer section. Both are thrown away.
+MAX_CHUNK_LINE = 256
+MAX_TRAILER = 1024
+
+
+class Fixed:
+    """A body of `Content-Length` bytes.
+
+    Attributes:
+        length: bytes in all; None when the head doesn't tell.
+        remaining: bytes not seen yet.
+        done: True when the body is complete.
+    """
+
+    def __init__(self, length):
+        self.length = self.remaining = length
+
+    @property
+    def done(self):
+        return self.remaining == 0
+
+    def receive(self, buf, start, end):
+        """Find body bytes in `buf[start:end]`.
+
+        Returns:
+            (first, last, next): the body's bytes are `buf[first:last]`, parsing goes on at `next`.
+        """
+        n = min(end - start, self.remaining)
+        self.remaining -= n
+        return start, start + n, start + n
+
+
+class Chunked:
+    """A body in the chunked transfer coding; attributes and `receive` as in `Fixed`.
+
+    Raises:
+        BadMessage: from `receive`, for what RFC 9112 section 7.1 doesn't allow.
+    """
+
+    length = None
+
+    _SIZE, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
+
+    def __init__(self):
+        self._state = self._SIZE
+        self._trailer = 0
+        self.remaining = 0
+
+    @property
+    def done(self):
+        return self._state == self._DONE
+
+    def receive(self, buf, start, end):
+        while start < end:
+            state = self._state
+            if state == self._DATA:
+                n = min(end - start, self.remaining)
+                self.remaining -= n
+                if not self.remaining:
+                    self._state = self._DATA_END
+                return start, start + n, start + n
+            if state == self._DONE:
+                break
+            stop = buf.find(b"\r\n", start, end)
+            if stop < 0:
+                if end - start > MAX_CHUNK_LINE:
+                    raise BadMessage(400, "chunk line over {} bytes".format(MAX_CHUNK_LINE))
+                break
+            if state == self._SIZE:
+                self._size(bytes(memoryview(buf)[start:stop]))
+            elif state == self._DATA_END:
+                if stop != start:
+                    raise BadMessage(400, "chunk longer than its size")
+                self._state = self._SIZE
+            else:
+                self._trailer += stop - start
+                if self._trailer > MAX_TRAILER:
+                    raise BadMessage(431, "trailer over {} bytes".format(MAX_TRAILER))
+                if stop == start:
+                    self._state = self._DONE
+            start = stop + 2
+        return start, start, start
+
+    def _size(self, line):
+        digits = line.split(b";", 1)[0].rstrip(b" \t")
+        # int() would also take a sign, blanks and underscores.
+        if not 0 < len(digits) <= 8 or not all(c in b"0123456789abcdefABCDEF" for c in digits):
+            raise BadMessage(400, "malformed chunk size")
+        self.remaining = int(str(digits, "utf-8"), 16)
+        self._state = self._DATA if self.remaining else self._TRAILER
+
+
+def framing(head):
+    """The body that a request head announces: `Fixed`, `Chunked`, or None for no body.
+
+    Raises:
+        BadMessage: RFC 9112 section 6.3; the connection can't be used any more.
+    """
+    fields = head.fields
+    length = fields.get("content-length")
+    coding = fields.get("transfer-encoding")
+    if coding is not None:
+        if length is not None or head.minor == 0:
+            raise BadMessage(400, "Transfer-Encoding with Content-Length or HTTP/1.0")
+        if coding.lower() != "chunked":
+            raise BadMessage(501, "only the chunked transfer coding is known here")
+        return Chunked()
+    if length is None:
+        return None
+    if not length.isdigit() or len(length) > 10:
+        raise BadMessage(400, "malformed Content-Length")
+    return Fixed(int(length)) if int(length) else None

@@ -1,0 +1,149 @@
+"""What a handler learns of a request."""
+
+import json
+
+from .errors import HTTPError
+
+
+def unquote(text, plus=False):
+    """Decode percent-encoding (RFC 3986 section 2.1); `plus` turns "+" into a space (forms).
+
+    Raises:
+        ValueError: a malformed escape, or the result isn't UTF-8.
+    """
+    if plus:
+        text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    parts = text.split("%")
+    out = bytearray(parts[0].encode())
+    for part in parts[1:]:
+        digits = part[:2]
+        if len(digits) != 2 or not all(c in "0123456789abcdefABCDEF" for c in digits):
+            raise ValueError("malformed percent-encoding")
+        out.append(int(digits, 16))
+        out.extend(part[2:].encode())
+    try:
+        return str(out, "utf-8")
+    except UnicodeError:
+        raise ValueError("percent-encoding is not UTF-8")
+
+
+def parse_form(text):
+    """Decode `application/x-www-form-urlencoded` into a dict; the last of equal names wins."""
+    form = {}
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            form[unquote(name, True)] = unquote(value, True)
+    return form
+
+
+class Request:
+    """A request.
+
+    Attributes:
+        method: "GET"...
+        minor: minor version of HTTP/1, 0 or 1.
+        target: the request target as sent.
+        path: the target's path, percent-decoded once the server has routed it.
+        headers: dict of field values by lower-case name.
+        secure: True over TLS.
+    """
+
+    secure = False
+
+    def __init__(self, head, connection):
+        self._connection = connection
+        self.minor = head.minor
+        self.method = head.method
+        self.target = target = head.target
+        self.headers = head.fields
+        self.path = target.split("?", 1)[0] if "?" in target else target
+
+    @property
+    def query(self):
+        """The query string as a dict."""
+        return parse_form(self.target.partition("?")[2])
+
+    @property
+    def cookies(self):
+        """The cookies sent (RFC 6265 section 4.2), a dict."""
+        cookies = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, found, value = pair.partition("=")
+            if found:
+                cookies[name.strip()] = value.strip()
+        return cookies
+
+    async def read(self, limit=None):
+        """The whole body.
+
+        Args:
+            limit: bytes at most; the server's `max_body` when None.
+
+        Returns:
+            A bytearray, empty when the request has no body.
+
+        Raises:
+            HTTPError: 413 over the limit, before anything is allocated for it; 408 when the
+                client stops sending.
+        """
+        connection = self._connection
+        if limit is None:
+            limit = connection.server.max_body
+        length = connection.body_length
+        if length is not None and length > limit:
+            raise HTTPError(413, "body over {} bytes".format(limit))
+        body = bytearray(length or 0)
+        size = 0
+        while True:
+            piece = await connection.next_piece()
+            if piece is None:
+                return body
+            if length is None:
+                if size + len(piece) > limit:
+                    raise HTTPError(413, "body over {} bytes".format(limit))
+                body.extend(piece)
+            else:
+                body[size : size + len(piece)] = piece
+            size += len(piece)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        piece = await self._connection.next_piece()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    async def json(self, limit=None):
+        """The body as JSON; HTTPError 400 when it isn't, 415 when it says that it isn't."""
+        kind = self.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+        if kind != "application/json":
+            raise HTTPError(415, "send application/json")
+        body = await self.read(limit)
+        try:
+            return json.loads(body)
+        except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deep
+            raise HTTPError(400, "malformed JSON")
+
+    async def form(self, limit=None):
+        """The body as a form (application/x-www-form-urlencoded), a dict."""
+        try:
+            return parse_form(str(await self.read(limit), "utf-8"))
+        except ValueError:  # UnicodeError is one
+            raise HTTPError(400, "malformed form")
+
+    def upgrade(self, response, protocol):
+        """Answer 101 with `response` and hand the connection to another protocol.
+
+        Args:
+            response: the complete response head, bytes.
+            protocol: called with the `transport.Connection`, returns the protocol object.
+
+        Returns:
+            What the handler must return to the server.
+        """
+        return self._connection.upgrade(response, protocol)

@@ -1,0 +1,97 @@
+"""Responses and their heads."""
+
+import json
+
+from .errors import reason
+
+# A head and a body up to this size leave in one write, so in one segment: two small writes
+# would be two segments. Larger bodies aren't copied.
+JOIN_LIMIT = 1024
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+class Response:
+    """An answer.
+
+    A handler may also return what makes one: str (text/plain), bytes-like
+    (application/octet-stream), dict or list (JSON), None (204), or a tuple: any of these, the status,
+    and headers if need be.
+
+    Args:
+        body: str, bytes-like, dict, list, or an iterator of bytes-like pieces, which are produced
+            as the client takes them.
+        status: the status code.
+        content_type: the media type; by the body's type when None.
+        headers: (name, value) pairs.
+        length: bytes that an iterator will produce; without it they are sent chunked.
+
+    Raises:
+        ValueError: a header holds a line break, which would let a client's data add headers.
+    """
+
+    def __init__(self, body=b"", status=200, content_type=None, headers=(), length=None):
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            content_type = content_type or "application/json"
+        elif isinstance(body, str):
+            content_type = content_type or _TEXT
+        self.body = body
+        self.status = status
+        self.content_type = content_type or "application/octet-stream"
+        for name, value in headers:
+            for text in (name, value):
+                if "\r" in text or "\n" in text or "\0" in text:
+                    raise ValueError("line break in header " + repr(name))
+        self.headers = headers
+        self.pieces = hasattr(body, "__next__")
+        # A str counts characters, its memoryview bytes.
+        self.length = length if self.pieces else len(memoryview(body))
+
+    def head(self, connection=None, chunked=False):
+        """The head as bytes.
+
+        Args:
+            connection: the Connection option to announce, "close" or "keep-alive".
+            chunked: the body follows in the chunked coding.
+        """
+        if self.status == 200:
+            lines = ["HTTP/1.1 200 OK\r\n"]
+        else:
+            lines = ["HTTP/1.1 {} {}\r\n".format(self.status, reason(self.status))]
+        # RFC 9110 sections 8.6 and 15.3.5: no content and no length with 204 and 304.
+        if self.status != 204 and self.status != 304:
+            lines.append("Content-Type: " + self.content_type)
+            if self.length is not None:
+                lines.append("\r\nContent-Length: {}\r\n".format(self.length))
+            else:
+                lines.append("\r\nTransfer-Encoding: chunked\r\n" if chunked else "\r\n")
+        for name, value in self.headers:
+            lines.append(name + ": " + value + "\r\n")
+        if connection is not None:
+            lines.append("Connection: " + connection + "\r\n")
+        lines.append("\r\n")
+        return "".join(lines).encode()
+
+
+def redirect(location, status=303):
+    """A redirect; 303 makes the client GET `location` (RFC 9110 section 15.4.4)."""
+    return Response("", status, headers=(("Location", location),))
+
+
+def make(result):
+    """The `Response` for what a handler returned."""
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response(b"", 204)
+    if isinstance(result, tuple):
+        body, status = result[:2]
+        return Response(body, status, headers=result[2] if len(result) > 2 else ())
+    return Response(result)
+
+
+def from_error(error):
+    """The `Response` for an `HTTPError`: its detail as text."""
+    text = error.detail or reason(error.status)
+    return Response(text + "\n", error.status, headers=error.headers)

@@ -1,0 +1,74 @@
+"""Finding the handler of a path."""
+
+
+class Router:
+    """Routes: exact paths, and patterns with `<name>` segments.
+
+    `/files/<name>` matches one segment, `/files/<name:path>` the rest with its slashes. An exact
+    path wins over a pattern, an earlier pattern over a later one.
+    """
+
+    def __init__(self):
+        self._exact = {}
+        self._patterns = []
+
+    def add(self, path, handler, methods):
+        """Route `methods` (a tuple of names) at `path` to `handler`.
+
+        Raises:
+            ValueError: the path doesn't begin with "/", or is taken for one of the methods.
+        """
+        if isinstance(path, bytes):
+            path = str(path, "utf-8")
+        if not path.startswith("/"):
+            raise ValueError("a route begins with /: " + path)
+        if "<" in path:
+            segments = path.split("/")[1:]
+            for known, table in self._patterns:
+                if known == segments:
+                    break
+            else:
+                table = {}
+                self._patterns.append((segments, table))
+        else:
+            table = self._exact.setdefault(path, {})
+        for method in methods:
+            if method in table:
+                raise ValueError("{} {} is routed already".format(method, path))
+            table[method] = handler
+
+    def find(self, path):
+        """Look a path up.
+
+        Returns:
+            (table, parameters): handlers by method and the list of parameter values; table is
+            None for an unknown path.
+        """
+        table = self._exact.get(path)
+        if table is not None:
+            return table, None
+        parts = None
+        for segments, table in self._patterns:
+            if parts is None:
+                parts = path.split("/")[1:]
+            parameters = _match(segments, parts)
+            if parameters is not None:
+                return table, parameters
+        return None, None
+
+
+def _match(segments, parts):
+    parameters = []
+    for i, segment in enumerate(segments):
+        if i >= len(parts):
+            return None
+        if segment.startswith("<"):
+            if segment.endswith(":path>"):
+                parameters.append("/".join(parts[i:]))
+                return parameters
+            if not parts[i]:
+                return None
+            parameters.append(parts[i])
+        elif segment != parts[i]:
+            return None
+    return parameters if len(parts) == len(segments) else None

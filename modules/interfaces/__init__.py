@@ -1,0 +1,112 @@
+"""What the device talks to: the registry of interfaces and the making of configured ones.
+
+`app.json` lists interfaces, each an object with `name`, `type`, optionally `title`, and the
+options of its type:
+
+    "interfaces": [
+        {"name": "fake_interface", "type": "echo"},
+        {"name": "meter", "type": "uart", "title": "Power meter", "id": 1, "baudrate": 9600},
+        {"name": "relay", "type": "gpio", "pin": 4}
+    ]
+
+A type is a key of `TYPES`, or the dotted name of a class derived from `interfaces.base.Interface`
+in a module or package of the device's filesystem: "thermometer.Thermometer".
+"""
+
+import sys
+
+from interfaces.base import Interface
+
+# type -> its class; the module is imported when an interface of that type is first made.
+TYPES = {
+    "echo": "interfaces.echo.Echo",
+    "uart": "interfaces.uart.Uart",
+    "gpio": "interfaces.gpio.Gpio",
+}
+
+# What a device without "interfaces" in app.json has.
+DEFAULT = ({"name": "fake_interface", "type": "echo"},)
+
+# A chip has two free UARTs and some 20 pins; each interface costs a task and a card on the page.
+INTERFACES_MAX = 16
+NAME_MAX = 32
+
+# State keys begin with the interface's name; these begin the device's own.
+RESERVED_NAMES = ("wifi", "home")
+
+
+def create(config, emit):
+    """Make the interface that `config`, one entry of "interfaces", describes.
+
+    `emit(key, value)` is called with keys that begin with the interface's name: "relay/value" and
+    the like are state, "relay/msg" is an event. Raises ValueError, naming the interface and the
+    field, for an entry that cannot be used.
+    """
+    if not isinstance(config, dict):
+        raise ValueError("an interface must be an object with name and type")
+    options = dict(config)
+    name = options.pop("name", None)
+    _check_name(name)
+    try:
+        make = _class_of(options.pop("type", None))
+        return make(name, emit, **options)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"interface {name}: {error}")
+
+
+def create_all(configs, emit, report):
+    """Make the interfaces of `configs`, the value of "interfaces", or the default ones for None.
+
+    An entry that cannot be used is left out, and `report(text)` called with the reason.
+    """
+    made = []
+    if configs is None:
+        configs = DEFAULT
+    elif not isinstance(configs, list):
+        report("interfaces must be a list")
+        configs = ()
+    if len(configs) > INTERFACES_MAX:
+        report(f"interfaces: only the first {INTERFACES_MAX} are used")
+    for config in configs[:INTERFACES_MAX]:
+        try:
+            interface = create(config, emit)
+            if any(interface.name == other.name for other in made):
+                raise ValueError(f"interface {interface.name}: there are two of that name")
+            made.append(interface)
+        except ValueError as error:
+            report(str(error))
+    return made
+
+
+def _check_name(name):
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX:
+        raise ValueError(f"an interface needs a name of 1 to {NAME_MAX} characters")
+    if not _consists_of(name, "_-"):
+        raise ValueError(f"interface {name}: a name has letters, digits, _ and - only")
+    if name in RESERVED_NAMES:
+        raise ValueError(f"interface {name}: the name is taken by the device")
+
+
+def _consists_of(text, others):
+    """Whether `text` has only letters, digits and characters of `others`."""
+    return all(c.isalpha() or c.isdigit() or c in others for c in text)
+
+
+def _class_of(type_name):
+    """The class for a type. Raises ValueError when there is none, or it cannot be imported."""
+    if not isinstance(type_name, str) or not type_name:
+        raise ValueError("type is missing")
+    module_name, dot, class_name = TYPES.get(type_name, type_name).rpartition(".")
+    # The import must not be led out of the search path by a name with other characters.
+    if not dot or not _consists_of(module_name, "_."):
+        raise ValueError(f"unknown type {type_name}")
+    try:
+        module = __import__(module_name, None, None, (class_name,))
+    except Exception as error:
+        # Whatever a user's module does wrong: the device has to start without it.
+        sys.print_exception(error, sys.stderr)
+        raise ValueError(f"cannot import {module_name}: {error!r}")
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type) or not issubclass(found, Interface):
+        raise ValueError(f"{type_name} is not a class derived from interfaces.base.Interface")
+    return found

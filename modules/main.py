@@ -1,0 +1,36 @@
+"""Boots the app that `app.json` names, and in its place the device itself when that app fails.
+
+A frozen main.py wins over one on the filesystem; the user's way in is the setting "app".
+"""
+
+import gc
+
+import apps
+import board
+from device import recovery
+from device.config import Config
+from transport import close_all
+
+
+def main():
+    """Run until interrupted. SystemExit and KeyboardInterrupt pass through."""
+    # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
+    gc.threshold((gc.mem_alloc() + gc.mem_free()) // 8)
+    config = Config(board.overrides)
+    name = config.get("app")
+    try:
+        app_main = apps.load(name)
+        app_main(config)
+    except Exception as error:
+        if name == apps.DEVICE:
+            raise
+        text = recovery.keep(error)
+    else:
+        return
+    close_all()
+    gc.collect()
+    # The device's own app, which brings up the access point and the page.
+    apps.load(apps.DEVICE)(config, text)
+
+
+main()

@@ -1,0 +1,35 @@
+"""Sockets for servers and clients: one connection = one writer, one deadline, no task.
+
+A `Connection` moves bytes between a non-blocking socket and a protocol object, the way CPython's
+asyncio separates transports from protocols. It is driven by asyncio's own poll (`poller.Poller`),
+so an idle connection costs neither a task nor a receive buffer: every connection reads into one
+shared block, and what a protocol can't consume yet is kept aside.
+
+A protocol has these methods; none of them may block or keep a reference to the block:
+
+- `data_received(block, start, end) -> int`: consume bytes, return where it stopped.
+- `wanted`: None, or a memoryview that the next bytes are read into directly, followed by
+  `filled(n)`: for large payloads whose size is known.
+- `sent()`: everything that had been queued is written.
+- `eof_received()`: the peer sends no more.
+- `timed_out()`: the deadline that the protocol set has passed.
+- `connection_lost(error)`: called exactly once, `error` is None after an orderly close.
+- `idle`: True while the connection may be closed to make room for another.
+"""
+
+from .connection import Connection, ConnectionLost, open_connection
+from .listener import Group, Listener
+from .poller import close_all, report, set_reporter, suspend, wake
+
+__all__ = (
+    "Connection",
+    "ConnectionLost",
+    "Group",
+    "Listener",
+    "close_all",
+    "open_connection",
+    "report",
+    "set_reporter",
+    "suspend",
+    "wake",
+)

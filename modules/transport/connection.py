@@ -1,0 +1,290 @@
+"""One TCP connection: a non-blocking socket between the event loop and a protocol."""
+
+import socket
+from asyncio import core
+from errno import ECONNRESET, EINPROGRESS
+from select import POLLERR, POLLHUP, POLLIN, POLLOUT
+from time import ticks_add, ticks_diff, ticks_ms
+
+from . import poller
+
+# Bytes read at a time, shared by all connections. It is also the most that a protocol can leave
+# unconsumed, so it bounds message heads: 4 KiB is three TCP segments and holds any browser's.
+BLOCK_SIZE = 4096
+
+# A writer waits in `drained` while more than this is queued: half of lwIP's send buffer, so that
+# the socket never runs dry before the writer is woken.
+LOW_WATER = 2880
+
+# A peer that takes nothing for so long is gone; bounds how long a queue can be held in memory.
+WRITE_TIMEOUT_MS = 30_000
+
+# The same numbers on lwIP and Linux; the unix port's socket module doesn't name them.
+_IPPROTO_TCP = 6
+_TCP_NODELAY = 1
+
+_block = bytearray(BLOCK_SIZE)
+_view = memoryview(_block)
+
+
+class ConnectionLost(OSError):
+    """The connection is closed; `errno` says why when the system gave a reason."""
+
+
+class Connection:
+    """Bytes between a socket and `protocol` (see the package's docstring).
+
+    Everything happens in the event loop: reading and the protocol in `ready`, writing in `write`
+    while nothing is queued and in `ready` after that, so bytes can't interleave and a task that
+    is cancelled leaves the stream whole.
+    """
+
+    def __init__(self, sock, group=None):
+        sock.setblocking(False)
+        # Without it a second small write waits for the peer's delayed ACK, about 40 ms.
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        self.sock = sock
+        self.group = group
+        self.protocol = None
+        self.deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
+        self.queued = 0  # bytes written but not taken by the socket
+        self._queue = None
+        self._tail = None  # received but not consumed
+        self._events = 0
+        self._progress = 0  # ticks_ms of the last byte that the peer took while bytes are queued
+        self._waiting = None  # tasks in drained()
+        self._closing = False
+
+    def start(self, protocol, connecting=False):
+        """Begin to deliver to `protocol`. `connecting`: the socket is not connected yet."""
+        self.protocol = protocol
+        self._events = POLLIN
+        if connecting:
+            # lwIP refuses to send before the handshake is done: queue what is written till then.
+            self._events |= POLLOUT
+            self._queue = []
+            self._progress = ticks_ms()
+        poller.current().add(self, self._events)
+
+    def set_timeout(self, ms):
+        """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""
+        self.deadline = None if ms is None else ticks_add(ticks_ms(), ms)
+
+    # Reading
+
+    def pause_reading(self):
+        """Deliver nothing until `resume_reading`; the peer is held back by TCP's window."""
+        self._watch(self._events & ~POLLIN)
+
+    def resume_reading(self):
+        """Deliver again, beginning with what was left over."""
+        if self.sock is not None and not self._events & POLLIN:
+            self._watch(self._events | POLLIN)
+            if self._tail:
+                poller.current().defer(self._receive_tail)
+
+    @property
+    def reading(self):
+        """False while paused or closed."""
+        return bool(self._events & POLLIN)
+
+    def _receive_tail(self):
+        if self.sock is None or self._tail is None or not self._events & POLLIN:
+            return
+        tail, self._tail = self._tail, None
+        _view[: len(tail)] = tail
+        try:
+            self._deliver(len(tail))
+        except Exception as error:
+            self.failed(error)
+
+    def _receive(self):
+        wanted = self.protocol.wanted
+        if wanted is not None:
+            n = self.sock.readinto(wanted)
+            if n:
+                self.protocol.filled(n)
+                return
+        else:
+            tail = self._tail
+            if tail is None:
+                n = self.sock.readinto(_block)
+                if n:
+                    self._deliver(n)
+                    return
+            else:
+                kept = len(tail)
+                n = self.sock.readinto(_view[kept:])
+                if n:
+                    _view[:kept] = tail
+                    self._tail = None
+                    self._deliver(kept + n)
+                    return
+        if n == 0:
+            # At end of file poll() would report POLLIN for ever.
+            self.pause_reading()
+            self.protocol.eof_received()
+
+    def _deliver(self, end):
+        # The protocol may be exchanged on the way (an HTTP upgrade), paused or closed.
+        start = 0
+        while start < end:
+            protocol = self.protocol
+            start = protocol.data_received(_block, start, end)
+            if self.protocol is protocol or not self._events & POLLIN:
+                break
+        if start < end and self.sock is not None:
+            self._tail = bytes(_view[start:end])
+
+    # Writing
+
+    def write(self, data):
+        """Send `data` (bytes-like or str as UTF-8), at once or as the peer takes it.
+
+        Queues a reference, not a copy: a buffer must not be changed afterwards. Does nothing on
+        a closed connection. The queue's bound is the writer's to keep: see `queued`, `drained`.
+        """
+        sock = self.sock
+        if sock is None:
+            return
+        if self._queue is None:
+            try:
+                n = sock.write(data)
+            except OSError as error:
+                # Not from here: the caller may be in the middle of the protocol's work.
+                poller.current().defer(lambda: self.abort(error))
+                return
+            data = memoryview(data)
+            if n == len(data):
+                return
+            if n:
+                data = data[n:]
+            self._queue = []
+            self._progress = ticks_ms()
+            self._watch(self._events | POLLOUT)
+        else:
+            data = memoryview(data)
+        if len(data):
+            self._queue.append(data)
+            self.queued += len(data)
+
+    async def drained(self):
+        """Wait until the socket has taken all but `LOW_WATER` bytes of the queue.
+
+        Raises:
+            ConnectionLost: the connection closed instead.
+        """
+        while self.queued > LOW_WATER:
+            if self._waiting is None:
+                self._waiting = core.TaskQueue()
+            await poller.suspend(self._waiting)
+        if self.sock is None:
+            raise ConnectionLost(ECONNRESET)
+
+    def _flush(self):
+        queue = self._queue
+        while queue:
+            data = queue[0]
+            n = self.sock.write(data)
+            if not n:
+                break
+            self._progress = ticks_ms()
+            self.queued -= n
+            if n < len(data):
+                queue[0] = data[n:]
+                break
+            queue.pop(0)
+        if not queue:
+            self._queue = None
+            self._watch(self._events & ~POLLOUT)
+            if self._closing:
+                self.abort()
+                return
+        if self._waiting and self.queued <= LOW_WATER:
+            poller.wake(self._waiting)
+        if not queue:
+            self.protocol.sent()
+
+    # Closing
+
+    def close(self):
+        """Close once everything written is sent, or the peer stopped taking it."""
+        if self._queue is None:
+            self.abort()
+        else:
+            self._closing = True
+
+    def abort(self, error=None):
+        """Close now and tell the protocol why; closing twice does nothing."""
+        sock = self.sock
+        if sock is None:
+            return
+        poller.current().discard(sock)
+        self.sock = None
+        sock.close()
+        self._events = self.queued = 0
+        self._queue = self._tail = self.deadline = None
+        if self.group is not None:
+            self.group.remove(self)
+        if self._waiting:
+            poller.wake(self._waiting)
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.connection_lost(error)
+
+    # What the poller calls
+
+    def ready(self, events):
+        if events & POLLOUT:
+            self._flush()
+        if events & ~POLLOUT and self.sock is not None:
+            if self._events & POLLIN:
+                self._receive()
+            if events & (POLLERR | POLLHUP) and self.sock is not None:
+                # Reset or closed on both sides. What could be read may not be read yet.
+                if not self._events & POLLIN:
+                    self.abort(ConnectionLost(ECONNRESET))
+
+    def tick(self, now):
+        if self._queue is not None and ticks_diff(now, self._progress) > WRITE_TIMEOUT_MS:
+            self.abort(ConnectionLost(ECONNRESET))
+        elif self.deadline is not None and ticks_diff(now, self.deadline) >= 0:
+            self.deadline = None
+            self.protocol.timed_out()
+
+    def failed(self, error):
+        # A socket's errors are the peer's business; anything else is a defect or lack of memory.
+        if not isinstance(error, OSError):
+            poller.report("connection closed", error)
+        self.abort(error)
+
+    def _watch(self, events):
+        if events != self._events and self.sock is not None:
+            self._events = events
+            poller.current().modify(self.sock, events)
+
+
+def open_connection(host, port, protocol, group=None):
+    """Begin to connect to `host`:`port` and return the `Connection` of `protocol`.
+
+    Returns at once; what is written is sent when the connection stands. A refused connection
+    ends in `protocol.connection_lost(error)`; one that is never answered is for the protocol's
+    deadline. Name resolution blocks (MicroPython's getaddrinfo), so prefer addresses.
+
+    Raises:
+        OSError: the name can't be resolved or no socket is free.
+    """
+    family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, proto)
+    try:
+        connection = Connection(sock, group)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            if error.errno != EINPROGRESS:
+                raise
+        connection.start(protocol, connecting=True)
+    except BaseException:
+        sock.close()
+        raise
+    return connection

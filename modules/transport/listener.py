@@ -1,0 +1,129 @@
+"""Accepting connections, with a limit that several listeners share."""
+
+import gc
+import socket
+from errno import EAGAIN
+from select import POLLIN
+
+from . import poller
+from .connection import Connection
+
+# Connections over the limit that are still told so (503) instead of being dropped unheard.
+OVERFLOW = 2
+
+# Pending handshakes; lwIP keeps at most LWIP_TCP_ACCEPTMBOX_SIZE (6) anyway.
+BACKLOG = 6
+
+
+class Group:
+    """The connections that share one limit, because they share the chip's sockets.
+
+    Attributes:
+        limit: how many are served at a time.
+        connections: the open ones, oldest first.
+        accepted, refused, evicted: counters since start.
+    """
+
+    def __init__(self, limit):
+        self.limit = limit
+        self.connections = []
+        self.accepted = 0
+        self.refused = 0
+        self.evicted = 0
+
+    def remove(self, connection):
+        if connection in self.connections:
+            self.connections.remove(connection)
+
+    def make_room(self):
+        """Close the connection that has been idle longest; False when none is idle."""
+        for connection in self.connections:
+            if connection.protocol is not None and connection.protocol.idle:
+                self.evicted += 1
+                connection.abort()
+                return True
+        return False
+
+
+class Listener:
+    """Listens at (host, port) and starts a protocol for every connection.
+
+    Args:
+        host: address or name to listen at.
+        port: TCP port, 0 for any free one (see `port`).
+        protocol_factory: called as `protocol_factory(connection, overloaded)`; `overloaded` asks
+            for a protocol that refuses politely (HTTP 503) and closes.
+        group: the `Group` that the connections count in.
+
+    Raises:
+        OSError: EADDRINUSE and what else bind() raises.
+    """
+
+    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG):
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+        self._factory = protocol_factory
+        self.group = group
+        self._resting = False
+        self.sock = sock = socket.socket(family, kind, proto)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(backlog)
+            sock.setblocking(False)
+            poller.current().add(self, POLLIN)
+        except BaseException:
+            sock.close()
+            raise
+
+    def close(self):
+        """Stop listening; connections go on."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            poller.current().discard(sock)
+            sock.close()
+
+    def ready(self, events):
+        group = self.group
+        try:
+            sock, _ = self.sock.accept()
+        except OSError as error:
+            if error.errno != EAGAIN:
+                self._rest()
+            return
+        except MemoryError:
+            self._rest()
+            return
+        over = len(group.connections) >= group.limit and not group.make_room()
+        if over:
+            group.refused += 1
+            if len(group.connections) >= group.limit + OVERFLOW:
+                sock.close()
+                return
+        else:
+            group.accepted += 1
+        try:
+            connection = Connection(sock, group)
+        except BaseException:
+            sock.close()
+            raise
+        try:
+            group.connections.append(connection)
+            connection.start(self._factory(connection, over))
+        except BaseException:
+            connection.abort()
+            raise
+
+    def _rest(self):
+        # Out of descriptors or memory (ENFILE, EMFILE, ENOMEM): the pending connection stays
+        # pending, so wait for the next tick instead of trying in a loop.
+        gc.collect()
+        self._resting = True
+        poller.current().modify(self.sock, 0)
+
+    def tick(self, now):
+        if self._resting:
+            self._resting = False
+            poller.current().modify(self.sock, POLLIN)
+
+    def failed(self, error):
+        poller.report("connection refused", error)

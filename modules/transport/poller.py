@@ -1,0 +1,223 @@
+"""asyncio's I/O queue, with entries that are called when their socket is ready.
+
+`extmod/asyncio` wakes a task for each socket that is ready, and polls every socket before each
+step of a task. A server pays for that with a waiting task per connection and, on the ESP32, with
+one `select()` per socket and step. `Poller` takes the place of `asyncio.core.IOQueue`: streams
+and their tasks work as before, and beside them stand *endpoints*, objects with
+
+- `sock`: the socket, None once closed;
+- `ready(events)`: called from the event loop when `poll` reports events;
+- `failed(error)`: called with an exception that `ready` raised;
+- `tick(now)`: called every `TICK_MS` with `time.ticks_ms()`.
+
+This leans on names that asyncio keeps private (`core.IOQueue`, `core._io_queue`,
+`core._task_queue`, `core.cur_task`), which are the same in MicroPython 1.25 to 1.29;
+tests/unit/test_poller.py notices when they change.
+"""
+
+import sys
+from asyncio import core
+from select import POLLIN, POLLOUT
+from time import ticks_ms
+
+# Steps of runnable tasks between two polls. A poll costs one select() per socket on lwIP, a step
+# is short; 8 keeps the share of polling low and the delay of a socket's event under a few ms.
+STEPS_PER_POLL = 8
+
+# How often deadlines are looked at. Deadlines are seconds long; half a second of slack is fine
+# and an idle chip wakes only twice a second.
+TICK_MS = 500
+
+
+class Poller(core.IOQueue):
+    """`asyncio.core.IOQueue` that also serves endpoints."""
+
+    def __init__(self):
+        super().__init__()
+        self._ready = []
+        self._deferred = []
+        self._steps = 0
+        self._ticker = None
+
+    def add(self, endpoint, events):
+        """Watch `endpoint.sock` for `events` (POLLIN, POLLOUT) until `discard`."""
+        sock = endpoint.sock
+        self.poller.register(sock, events)
+        self.map[id(sock)] = endpoint
+        if self._ticker is None:
+            self._ticker = core.create_task(self._tick())
+
+    def modify(self, sock, events):
+        """Change the events that a watched socket is polled for; errors are always reported."""
+        self.poller.modify(sock, events)
+
+    def discard(self, sock):
+        """Stop watching a socket; to be called before it is closed."""
+        if self.map.pop(id(sock), None) is not None:
+            self.poller.unregister(sock)
+
+    def defer(self, call):
+        """Call `call()` from the event loop, before it next waits."""
+        self._deferred.append(call)
+
+    def remove(self, task):
+        """Forget a task that waits for a stream (called when the task is cancelled)."""
+        while True:
+            found = None
+            for key in self.map:
+                entry = self.map[key]
+                if type(entry) is list and (entry[0] is task or entry[1] is task):
+                    found = entry[2]
+                    break
+            if found is None:
+                return
+            self._dequeue(found)
+
+    def wait_io_event(self, dt):
+        """Wait up to `dt` ms (-1: for ever) and handle what is ready.
+
+        The event loop calls this before each step of a task, with `dt` 0 when one can run.
+        """
+        if self._deferred:
+            calls, self._deferred = self._deferred, []
+            for call in calls:
+                call()
+            if dt > 0:
+                dt = 0
+        elif dt == 0 and self._steps > 0:
+            self._steps -= 1
+            return
+        self._steps = STEPS_PER_POLL
+        entries = self.map
+        ready = self._ready
+        ready.clear()
+        for sock, events in self.poller.ipoll(dt):
+            entry = entries[id(sock)]
+            if type(entry) is list:
+                self._wake(sock, entry, events)
+            else:
+                # Handled after the iteration: a handler may add and remove sockets.
+                ready.append(entry)
+                ready.append(events)
+        for i in range(0, len(ready), 2):
+            endpoint = ready[i]
+            if endpoint.sock is not None:
+                try:
+                    endpoint.ready(ready[i + 1])
+                except Exception as error:
+                    endpoint.failed(error)
+
+    def _wake(self, sock, entry, events):
+        if events & ~POLLOUT and entry[0] is not None:
+            core._task_queue.push(entry[0])
+            entry[0] = None
+        if events & ~POLLIN and entry[1] is not None:
+            core._task_queue.push(entry[1])
+            entry[1] = None
+        if entry[0] is None:
+            if entry[1] is None:
+                self._dequeue(sock)
+            else:
+                self.poller.modify(sock, POLLOUT)
+        else:
+            self.poller.modify(sock, POLLIN)
+
+    async def _tick(self):
+        # Runs while there are endpoints, and so also keeps the event loop from ending
+        # or waiting without a time-out under them.
+        while True:
+            await core.sleep_ms(TICK_MS)
+            now = ticks_ms()
+            endpoints = [e for e in self.map.values() if type(e) is not list]
+            if not endpoints:
+                self._ticker = None
+                return
+            for endpoint in endpoints:
+                if endpoint.sock is not None:
+                    try:
+                        endpoint.tick(now)
+                    except Exception as error:
+                        endpoint.failed(error)
+
+
+def install():
+    """Make asyncio use `Poller`, now and for every `new_event_loop()`; idempotent."""
+    core.IOQueue = Poller
+    queue = core._io_queue
+    if type(queue) is not Poller:
+        if queue.map:
+            raise RuntimeError("import transport before tasks wait for streams")
+        core._io_queue = Poller()
+
+
+def close_all():
+    """Close every socket that the event loop waits for and begin with a new event loop.
+
+    For a program whose tasks are gone, such as an app that failed.
+    """
+    for entry in list(core._io_queue.map.values()):
+        if type(entry) is list:
+            entry[2].close()
+        else:
+            sock, entry.sock = entry.sock, None
+            sock.close()
+    core.new_event_loop()
+
+
+def current():
+    """The `Poller` of the current event loop."""
+    return core._io_queue
+
+
+class _Suspension:
+    # An awaitable that needs no allocation, as `asyncio.core.SingletonGenerator`: it is used up
+    # by the await that it was made for before another can be.
+    def __init__(self):
+        self.queue = None
+        self.stop = StopIteration()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        queue, self.queue = self.queue, None
+        if queue is None:
+            self.stop.__traceback__ = None
+            raise self.stop
+        task = core.cur_task
+        queue.push(task)
+        task.data = queue  # lets Task.cancel() take the task out again
+
+
+def suspend(queue, _suspension=_Suspension()):
+    """Await this to sleep until somebody wakes the tasks in `queue`, a `core.TaskQueue`."""
+    _suspension.queue = queue
+    return _suspension
+
+
+def wake(queue):
+    """Make every task in `queue` runnable."""
+    while queue.peek():
+        core._task_queue.push(queue.pop())
+
+
+def _print_report(message, error):
+    print(message, file=sys.stderr)
+    sys.print_exception(error, sys.stderr)
+
+
+_reporter = _print_report
+
+
+def set_reporter(reporter):
+    """Send errors that nobody awaits to `reporter(message, exception)` instead of stderr."""
+    global _reporter
+    _reporter = reporter or _print_report
+
+
+def report(message, error):
+    """Tell of an exception that ended something nobody waits for."""
+    _reporter(message, error)
+
+
+install()

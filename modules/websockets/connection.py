@@ -1,0 +1,512 @@
+"""A WebSocket connection: `protocol.Protocol` on a `transport.Connection`."""
+
+from asyncio import core
+from os import urandom
+from time import ticks_diff, ticks_ms
+
+from transport import suspend, wake
+
+from . import frames
+from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
+from .frames import BINARY, CLOSE, CONT, PING, TEXT, Close
+from .protocol import OPEN, Protocol
+
+# Sizes are those of Python's `websockets` (1 MiB, 16 frames, 32 KiB), cut to what a chip has.
+MAX_SIZE = 32_768
+MAX_QUEUE = 4
+WRITE_LIMIT = 8192
+
+# After a violation the close frame must reach the peer before the socket is closed, and closing
+# with unread data resets it; so what the peer sends is read and thrown away for so long.
+LINGER_TIMEOUT_MS = 1_000
+
+
+class Options:
+    """What `serve` and `connect` configure for their connections; the names are theirs.
+
+    Times are in seconds, None for never; sizes in bytes, None for no limit.
+    """
+
+    def __init__(
+        self,
+        ping_interval=20,
+        ping_timeout=20,
+        close_timeout=10,
+        max_size=MAX_SIZE,
+        max_queue=MAX_QUEUE,
+        write_limit=WRITE_LIMIT,
+        compression=None,
+    ):
+        if compression is not None:
+            raise NotImplementedError("compression")
+        self.ping_interval = _ms(ping_interval)
+        self.ping_timeout = _ms(ping_timeout)
+        self.close_timeout = _ms(close_timeout)
+        self.max_size = max_size
+        self.max_queue = max_queue
+        self.write_limit = write_limit
+
+
+def _ms(seconds):
+    return None if seconds is None else int(seconds * 1000)
+
+
+class Pong:
+    """Awaitable: completes when the ping is answered, with the round trip in seconds."""
+
+    def __init__(self, connection, payload):
+        self.payload = payload
+        self._connection = connection
+        self._sent = ticks_ms()
+        self._latency = None
+        self._waiting = core.TaskQueue()
+
+    def answered(self, latency):
+        """Complete; `latency` None means that the connection is gone."""
+        self._latency = latency
+        wake(self._waiting)
+
+    def age(self):
+        """Seconds since the ping was sent."""
+        return ticks_diff(ticks_ms(), self._sent) / 1000
+
+    async def _wait(self):
+        while self._latency is None:
+            if self._connection.transport is None:
+                raise self._connection.closed_error()
+            await suspend(self._waiting)
+        return self._latency
+
+    def __iter__(self):
+        return self._wait()
+
+    __await__ = __iter__
+
+
+class Connection:
+    """The connection that handlers get and `connect` returns.
+
+    Attributes:
+        request: the handshake request: `.path` and `.headers`.
+        subprotocol: the one negotiated, or None.
+        latency: seconds of the last keepalive round trip, 0 at first.
+        dropped: messages that `broadcast` didn't send because the queue was full.
+    """
+
+    idle = False
+
+    def __init__(self, transport, options, request, subprotocol, is_client):
+        self.transport = transport
+        self.protocol = Protocol(is_client, options.max_size)
+        self.options = options
+        self.request = request
+        self.subprotocol = subprotocol
+        self.latency = 0
+        self.dropped = 0
+        self.wanted = None
+        self._messages = []
+        self._receivers = core.TaskQueue()
+        self._others = None  # tasks that wait for the end, or for a fragmented message to be sent
+        self._pings = None  # Pongs not answered yet, oldest first; the keepalive's is in _keepalive
+        self._keepalive = None
+        self._fragmenting = False
+        transport.set_timeout(options.ping_interval)
+
+    # From the transport
+
+    def data_received(self, buf, start, end):
+        protocol = self.protocol
+        while start < end:
+            start = protocol.receive(buf, start, end)
+            event = protocol.event
+            if event is None:
+                break
+            self._handle(event)
+            transport = self.transport
+            if transport is None or not transport.reading:
+                break
+        if protocol.output:
+            self._write_output()
+        self.wanted = protocol.wanted
+        return start
+
+    def filled(self, n):
+        protocol = self.protocol
+        protocol.filled(n)
+        self.wanted = protocol.wanted
+        if protocol.event is not None:
+            self._handle(protocol.event)
+            if protocol.output:
+                self._write_output()
+
+    def sent(self):
+        if self.transport is not None and len(self._messages) < self.options.max_queue:
+            self.transport.resume_reading()
+
+    def eof_received(self):
+        self.transport.abort()
+
+    def timed_out(self):
+        options = self.options
+        protocol = self.protocol
+        if protocol.state != OPEN:
+            self.transport.abort()
+        elif self._keepalive is None:
+            payload = urandom(4)
+            self._keepalive = Pong(self, payload)
+            self._write(protocol.encode(PING, payload))
+            self.transport.set_timeout(options.ping_timeout)
+        else:
+            # The peer is most likely gone: nothing to wait for.
+            protocol.close(frames.INTERNAL_ERROR, "keepalive ping timeout")
+            self._write_output()
+            self.transport.abort()
+
+    def connection_lost(self, error):
+        self.transport = None
+        self.wanted = None
+        wake(self._receivers)
+        if self._others is not None:
+            wake(self._others)
+        for pong in self._pings or ():
+            pong.answered(None)
+        self._pings = self._keepalive = None
+
+    def _handle(self, event):
+        if event == TEXT or event == BINARY:
+            # After our close frame nobody receives any more.
+            if self.protocol.close_sent is None:
+                self._messages.append(self.protocol.data)
+                if len(self._messages) >= self.options.max_queue:
+                    self.transport.pause_reading()
+                if self._receivers.peek():
+                    wake(self._receivers)
+        elif event == CLOSE:
+            self._write_output()
+            if self.protocol.close_rcvd is None:
+                self.transport.set_timeout(LINGER_TIMEOUT_MS)
+            elif self.protocol.is_client:
+                # RFC 6455 section 7.1.1: the server closes the TCP connection first.
+                self.transport.set_timeout(self.options.close_timeout)
+            else:
+                self.transport.close()
+            wake(self._receivers)
+        else:
+            self._ponged(self.protocol.data)
+
+    def _ponged(self, payload):
+        if self._keepalive is not None and self._keepalive.payload == payload:
+            self.latency = self._keepalive.age()
+            self._keepalive = None
+            self.transport.set_timeout(self.options.ping_interval)
+        pings = self._pings
+        for i, pong in enumerate(pings or ()):
+            if pong.payload == payload:
+                # RFC 6455 section 5.5.3: a pong may answer several pings at once.
+                for earlier in pings[: i + 1]:
+                    earlier.answered(earlier.age())
+                del pings[: i + 1]
+                break
+
+    def _write_output(self):
+        output = self.protocol.output
+        if self.transport is not None:
+            self._write(output)
+            if self.transport.queued > self.options.write_limit:
+                # A peer that pings but doesn't read must not fill the memory with pongs.
+                self.transport.pause_reading()
+        output.clear()
+
+    def _write(self, pieces):
+        write = self.transport.write
+        for piece in pieces:
+            write(piece)
+
+    # State
+
+    @property
+    def close_code(self):
+        """The close code received: 1005 for a frame without one, 1006 for none; None while open."""
+        if self.transport is not None:
+            return None
+        close = self.protocol.close_rcvd
+        return frames.ABNORMAL_CLOSURE if close is None else close.code
+
+    @property
+    def close_reason(self):
+        """The close reason received; None while open."""
+        if self.transport is not None:
+            return None
+        close = self.protocol.close_rcvd
+        return "" if close is None else close.reason
+
+    def closed_error(self):
+        """The exception for an operation on this closed connection."""
+        rcvd, sent = self.protocol.close_rcvd, self.protocol.close_sent
+        fine = rcvd is not None and sent is not None
+        for close in (rcvd, sent):
+            fine = fine and close.code in (
+                frames.NORMAL_CLOSURE,
+                frames.GOING_AWAY,
+                frames.NO_STATUS_RCVD,
+            )
+        return (ConnectionClosedOK if fine else ConnectionClosedError)(rcvd, sent)
+
+    def _ended(self):
+        return self.transport is None or self.protocol.close_rcvd is not None
+
+    def _next_message(self):
+        message = self._messages.pop(0)
+        transport = self.transport
+        if transport is not None and not transport.reading and not transport.queued:
+            transport.resume_reading()
+        return message
+
+    # Receiving
+
+    async def recv(self, decode=None):
+        """Receive the next message.
+
+        Args:
+            decode: True for str, False for bytes; None for what the peer sent.
+
+        Returns:
+            str for a text message, bytearray for a binary one.
+
+        Raises:
+            ConnectionClosed: the connection is closed and all messages have been received.
+            ConcurrencyError: another task is receiving.
+        """
+        while not self._messages:
+            if self._ended():
+                await self.wait_closed()
+                raise self.closed_error()
+            if self._receivers.peek():
+                raise ConcurrencyError("another task receives already")
+            await suspend(self._receivers)
+        message = self._next_message()
+        if decode is None:
+            return message
+        if decode:
+            return message if isinstance(message, str) else str(message, "utf-8")
+        return message.encode() if isinstance(message, str) else message
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while not self._messages:
+            if self._ended():
+                await self.wait_closed()
+                error = self.closed_error()
+                if isinstance(error, ConnectionClosedOK):
+                    raise StopAsyncIteration
+                raise error
+            if self._receivers.peek():
+                raise ConcurrencyError("another task receives already")
+            await suspend(self._receivers)
+        return self._next_message()
+
+    # Sending
+
+    async def send(self, message, text=None):
+        """Send a message.
+
+        Args:
+            message: str for a text message, bytes-like for a binary one; or an iterable or async
+                iterator of either, sent as one fragmented message. Large buffers aren't copied:
+                don't change one before the connection has sent it.
+            text: True or False to override the kind of frame.
+
+        Raises:
+            ConnectionClosed: the connection is closed.
+            TypeError: anything else.
+        """
+        if isinstance(message, str):
+            opcode = TEXT
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            opcode = BINARY
+        elif isinstance(message, dict) or not (
+            hasattr(message, "__iter__") or hasattr(message, "__anext__")
+            or hasattr(message, "__next__") or isinstance(message, (list, tuple))
+        ):
+            raise TypeError("a message is str, bytes-like, or an iterable of them")
+        else:
+            await self._send_fragments(message, text)
+            return
+        if text is not None:
+            opcode = TEXT if text else BINARY
+        transport = self.transport
+        if self._fragmenting or transport is None or transport.queued > self.options.write_limit:
+            await self._writable()
+        if self.protocol.state != OPEN:
+            await self.wait_closed()
+        if self.transport is None:
+            raise self.closed_error()
+        self._write(self.protocol.encode(opcode, message))
+
+    async def _send_fragments(self, message, text):
+        while self._fragmenting:
+            await self._wait_for_others()
+        self._fragmenting = True
+        try:
+            opcode = None
+            if hasattr(message, "__anext__"):
+                async for piece in message:
+                    opcode = await self._send_fragment(opcode, piece, text)
+            else:
+                for piece in message:
+                    opcode = await self._send_fragment(opcode, piece, text)
+            if opcode is not None:
+                self._write(self.protocol.encode(CONT, b""))
+        except BaseException:
+            if self.transport is not None and self.protocol.state == OPEN:
+                # The message can be neither completed nor taken back.
+                self.protocol.close(frames.INTERNAL_ERROR, "message not completed")
+                self._write_output()
+                self.transport.set_timeout(self.options.close_timeout)
+            raise
+        finally:
+            self._fragmenting = False
+            if self._others is not None:
+                wake(self._others)
+
+    async def _send_fragment(self, opcode, piece, text):
+        kind = TEXT if isinstance(piece, str) else BINARY
+        if text is not None:
+            kind = TEXT if text else BINARY
+        if opcode is not None and opcode != kind:
+            raise TypeError("str and bytes in one message")
+        await self._room()
+        if self.protocol.state != OPEN:
+            raise self.closed_error()
+        first = opcode is None
+        self._write(self.protocol.encode(kind if first else CONT, piece, False))
+        return kind
+
+    async def _writable(self):
+        while self._fragmenting:
+            await self._wait_for_others()
+        await self._room()
+
+    async def _room(self):
+        while self.transport is not None and self.transport.queued > self.options.write_limit:
+            try:
+                await self.transport.drained()
+            except OSError:
+                break
+        if self.transport is None:
+            raise self.closed_error()
+
+    async def ping(self, data=None):
+        """Send a ping.
+
+        Args:
+            data: str or bytes of at most 125 bytes; random when None.
+
+        Returns:
+            An awaitable that gives the round trip in seconds when the pong arrives, or raises
+            ConnectionClosed.
+        """
+        if data is None:
+            data = urandom(4)
+        elif isinstance(data, str):
+            data = data.encode()
+        if len(data) > 125:
+            raise ValueError("a ping carries at most 125 bytes")
+        await self._open()
+        pong = Pong(self, bytes(data))
+        if self._pings is None:
+            self._pings = []
+        for other in self._pings:
+            if other.payload == pong.payload:
+                raise ConcurrencyError("a ping with this data is under way")
+        self._pings.append(pong)
+        self._write(self.protocol.encode(PING, data))
+        return pong
+
+    async def pong(self, data=b""):
+        """Send an unsolicited pong (RFC 6455 section 5.5.3)."""
+        if len(data) > 125:
+            raise ValueError("a pong carries at most 125 bytes")
+        await self._open()
+        self._write(self.protocol.encode(frames.PONG, data))
+
+    async def _open(self):
+        await self._room()
+        if self.protocol.state != OPEN:
+            await self.wait_closed()
+            raise self.closed_error()
+
+    # Closing
+
+    async def close(self, code=frames.NORMAL_CLOSURE, reason=""):
+        """Close the connection and wait until it is closed; closing twice does nothing.
+
+        Raises:
+            ValueError: a code or reason that may not be sent.
+        """
+        self.start_closing(code, reason)
+        await self.wait_closed()
+
+    def start_closing(self, code=frames.NORMAL_CLOSURE, reason=""):
+        """Begin to close without waiting: the peer gets `close_timeout` to answer."""
+        if not frames.is_close_code(code):
+            raise ValueError("close code {} may not be sent".format(code))
+        if len(reason.encode()) > 123:
+            raise ValueError("a close reason has at most 123 bytes")
+        transport = self.transport
+        if transport is not None and self.protocol.state == OPEN:
+            self.protocol.close(code, reason)
+            self._write_output()
+            transport.set_timeout(self.options.close_timeout)
+            # The answer must be read even when nobody takes the messages before it.
+            self._messages.clear()
+            transport.resume_reading()
+
+    async def wait_closed(self):
+        """Wait until the connection is closed."""
+        while self.transport is not None:
+            await self._wait_for_others()
+
+    def _wait_for_others(self):
+        if self._others is None:
+            self._others = core.TaskQueue()
+        return suspend(self._others)
+
+
+def broadcast(connections, message):
+    """Send a message to many connections without waiting for any.
+
+    The frame is made once and shared. A connection whose queue is over its `write_limit` doesn't
+    get it: it is closed with 1013, so that its client can come back and start afresh, and its
+    `dropped` counts it.
+
+    Args:
+        connections: `Connection` objects; those that are closed or closing are passed over.
+        message: str or bytes-like.
+
+    Raises:
+        TypeError: the message is neither.
+    """
+    if not isinstance(message, (str, bytes, bytearray, memoryview)):
+        raise TypeError("a message is str or bytes-like")
+    opcode = TEXT if isinstance(message, str) else BINARY
+    shared = None
+    for connection in connections:
+        transport = connection.transport
+        protocol = connection.protocol
+        if transport is None or protocol.state != OPEN:
+            continue
+        if transport.queued > connection.options.write_limit or connection._fragmenting:
+            connection.dropped += 1
+            connection.start_closing(frames.TRY_AGAIN_LATER, "too slow")
+        elif protocol.is_client:
+            connection._write(protocol.encode(opcode, message))
+        else:
+            if shared is None:
+                shared = frames.encode(opcode, message)
+            connection._write(shared)
+
+
+__all__ = ("Close", "Connection", "Options", "broadcast")

@@ -1,0 +1,191 @@
+"""Frames: opcodes, close codes, headers, masking, UTF-8 (RFC 6455 sections 5, 7.4 and 8.1)."""
+
+import micropython
+
+CONT = 0x0
+TEXT = 0x1
+BINARY = 0x2
+CLOSE = 0x8
+PING = 0x9
+PONG = 0xA
+
+# RFC 6455 section 7.4.1; 1012 to 1014 from the IANA registry.
+NORMAL_CLOSURE = 1000
+GOING_AWAY = 1001
+PROTOCOL_ERROR = 1002
+UNSUPPORTED_DATA = 1003
+NO_STATUS_RCVD = 1005
+ABNORMAL_CLOSURE = 1006
+INVALID_DATA = 1007
+POLICY_VIOLATION = 1008
+MESSAGE_TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
+
+# Frames with a payload up to this size are put into one buffer with their header, so that they
+# leave in one segment. A larger payload isn't copied.
+JOIN_LIMIT = 4096
+
+
+class Close:
+    """Code and reason of a close frame; `code` is 1005 when the frame had none."""
+
+    def __init__(self, code, reason=""):
+        self.code = code
+        self.reason = reason
+
+    def __str__(self):
+        return "{} {}".format(self.code, self.reason) if self.reason else str(self.code)
+
+
+def is_close_code(code):
+    """Whether a peer may send `code` (RFC 6455 section 7.4)."""
+    return code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014) or (
+        3000 <= code < 5000
+    )
+
+
+def header(opcode, length, fin=True, key=None):
+    """A frame header (section 5.2).
+
+    Args:
+        opcode: one of the constants above.
+        length: payload bytes.
+        fin: whether this is the last frame of its message.
+        key: the masking key, 4 bytes, in frames from a client.
+
+    Returns:
+        A bytearray of 2 to 14 bytes.
+    """
+    masked = 0x80 if key else 0
+    if fin:
+        opcode |= 0x80
+    if length < 126:
+        head = bytearray((opcode, masked | length))
+    elif length < 65536:
+        head = bytearray((opcode, masked | 126, length >> 8, length & 0xFF))
+    else:
+        head = bytearray((opcode, masked | 127, 0, 0, 0, 0))
+        head.extend(length.to_bytes(4, "big"))
+    if key:
+        head.extend(key)
+    return head
+
+
+def encode(opcode, payload, fin=True, key=None):
+    """A frame as a list of buffers to be sent one after the other.
+
+    Args:
+        payload: bytes-like, or str to be sent as UTF-8.
+        key: the masking key, 4 bytes, for a client.
+    """
+    payload = memoryview(payload)  # of a str: its UTF-8
+    length = len(payload)
+    head = header(opcode, length, fin, key)
+    if not length:
+        return (head,)
+    if key is None and length > JOIN_LIMIT:
+        return (head, payload)
+    start = len(head)
+    frame = bytearray(start + length)
+    frame[:start] = head
+    frame[start:] = payload
+    if key is not None:
+        mask(frame, start, start + length, key, 0)
+    return (frame,)
+
+
+@micropython.viper
+def mask(buf: ptr8, start: int, end: int, key: ptr8, phase: int):
+    """XOR `buf[start:end]` with the masking key, beginning with `key[phase & 3]` (section 5.3).
+
+    `buf` must be a bytearray, not a slice of one: its words are accessed, and a chip's words
+    must be aligned.
+    """
+    i = start
+    while i < end and i & 3:
+        buf[i] = buf[i] ^ key[(phase + i - start) & 3]
+        i += 1
+    if end - i > 3:
+        p = phase + i - start
+        word = (
+            key[p & 3]
+            | key[(p + 1) & 3] << 8
+            | key[(p + 2) & 3] << 16
+            | key[(p + 3) & 3] << 24
+        )
+        words = ptr32(buf)
+        w = i >> 2
+        last = end >> 2
+        i = last << 2
+        while w < last - 3:
+            words[w] = words[w] ^ word
+            words[w + 1] = words[w + 1] ^ word
+            words[w + 2] = words[w + 2] ^ word
+            words[w + 3] = words[w + 3] ^ word
+            w += 4
+        while w < last:
+            words[w] = words[w] ^ word
+            w += 1
+    while i < end:
+        buf[i] = buf[i] ^ key[(phase + i - start) & 3]
+        i += 1
+
+
+@micropython.viper
+def utf8(buf: ptr8, start: int, end: int, state: int) -> int:
+    """Validate UTF-8 piece by piece (RFC 3629 section 4).
+
+    Args:
+        buf: a bytearray, not a slice of one (see `mask`).
+        state: 0 at first, then what the last call returned.
+
+    Returns:
+        0 at the end of a character, more than 0 within one, -1 when it isn't UTF-8.
+    """
+    need = state & 3
+    low = (state >> 8) & 255
+    high = (state >> 16) & 255
+    words = ptr32(buf)
+    high_bits = 0x20202020
+    high_bits = high_bits << 2  # 0x80808080, which as a literal would be no machine word
+    i = start
+    while i < end:
+        if need == 0:
+            if not i & 3:
+                while i + 3 < end and not words[i >> 2] & high_bits:
+                    i += 4
+                if i >= end:
+                    break
+            c = buf[i]
+            if c > 127:
+                if c < 0xC2 or c > 0xF4:
+                    return -1
+                low = 0x80
+                high = 0xBF
+                if c < 0xE0:
+                    need = 1
+                elif c < 0xF0:
+                    need = 2
+                    if c == 0xE0:
+                        low = 0xA0  # shorter forms are not allowed
+                    elif c == 0xED:
+                        high = 0x9F  # surrogates are not characters
+                else:
+                    need = 3
+                    if c == 0xF0:
+                        low = 0x90
+                    elif c == 0xF4:
+                        high = 0x8F  # nothing above U+10FFFF
+        else:
+            c = buf[i]
+            if c < low or c > high:
+                return -1
+            need -= 1
+            low = 0x80
+            high = 0xBF
+        i += 1
+    if need == 0:
+        return 0
+    return need | low << 8 | high << 16

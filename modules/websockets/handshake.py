@@ -1,0 +1,165 @@
+"""The opening handshake of both sides (RFC 6455 section 4). No I/O."""
+
+from binascii import a2b_base64, b2a_base64
+from hashlib import sha1
+from os import urandom
+
+from http11 import tokens
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Refused(Exception):
+    """A request that isn't accepted: (status, detail, headers)."""
+
+
+def accept_key(key):
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (section 4.2.2)."""
+    return str(b2a_base64(sha1(key.encode() + _GUID).digest()).strip(), "utf-8")
+
+
+def check_request(method, minor, fields):
+    """Check a client's request (section 4.2.1).
+
+    Args:
+        method: the request's method.
+        minor: its HTTP/1 minor version.
+        fields: dict of header values by lower-case name.
+
+    Returns:
+        The client's key.
+
+    Raises:
+        Refused: with the response to give.
+    """
+    if "websocket" not in tokens(fields.get("upgrade")):
+        raise Refused(
+            426, "this is a WebSocket endpoint", (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+        )
+    if method != "GET" or minor != 1:
+        raise Refused(400, "WebSocket needs GET and HTTP/1.1", ())
+    if "upgrade" not in tokens(fields.get("connection")):
+        raise Refused(400, "Connection doesn't say Upgrade", ())
+    if fields.get("sec-websocket-version") != "13":
+        # Section 4.4.
+        raise Refused(426, "WebSocket version 13 is needed", (("Sec-WebSocket-Version", "13"),))
+    key = fields.get("sec-websocket-key", "")
+    try:
+        good = len(key) == 24 and len(a2b_base64(key)) == 16
+    except ValueError:
+        good = False
+    if not good:
+        raise Refused(400, "Sec-WebSocket-Key is missing or malformed", ())
+    return key
+
+
+def check_origin(fields, origins):
+    """Refuse a browser's page from elsewhere (section 10.2).
+
+    Args:
+        origins: None to allow all; a sequence of allowed origins, where None stands for a client
+            that sends none; or a function of (origin or None, host or None) -> bool.
+
+    Raises:
+        Refused: 403.
+    """
+    if origins is None:
+        return
+    origin = fields.get("origin")
+    if callable(origins):
+        good = origins(origin, fields.get("host"))
+    else:
+        good = origin in origins
+    if not good:
+        raise Refused(403, "Origin not allowed", ())
+
+
+def choose_subprotocol(fields, supported):
+    """The first supported subprotocol that the client offers too, or None (section 4.2.2)."""
+    if supported:
+        offered = [item.strip() for item in fields.get("sec-websocket-protocol", "").split(",")]
+        for name in supported:
+            if name in offered:
+                return name
+    return None
+
+
+def accept_response(key, subprotocol=None):
+    """The 101 response's head, bytes (section 4.2.2)."""
+    head = (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: " + accept_key(key) + "\r\n"
+    )
+    if subprotocol:
+        head += "Sec-WebSocket-Protocol: " + subprotocol + "\r\n"
+    return (head + "\r\n").encode()
+
+
+def refusal(status, detail, headers=()):
+    """A whole error response that closes the connection, bytes."""
+    head = "HTTP/1.1 {} Refused\r\n".format(status)
+    for name, value in headers:
+        head += name + ": " + value + "\r\n"
+    detail += "\n"
+    return (
+        head + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
+        "Connection: close\r\n\r\n{}".format(len(detail.encode()), detail)
+    ).encode()
+
+
+def request(uri, origin=None, subprotocols=None, headers=()):
+    """A client's request (section 4.1).
+
+    Args:
+        uri: a `uri.URI`.
+        headers: further (name, value) pairs.
+
+    Returns:
+        (head as bytes, the key).
+
+    Raises:
+        ValueError: a line break in a header.
+    """
+    key = str(b2a_base64(urandom(16)).strip(), "utf-8")
+    lines = [
+        ("Host", uri.authority),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", key),
+        ("Sec-WebSocket-Version", "13"),
+    ]
+    if origin:
+        lines.append(("Origin", origin))
+    if subprotocols:
+        lines.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
+    lines.extend(headers)
+    head = "GET " + uri.target + " HTTP/1.1\r\n"
+    for name, value in lines:
+        line = name + ": " + value
+        if "\r" in line or "\n" in line:
+            raise ValueError("line break in header " + repr(name))
+        head += line + "\r\n"
+    return (head + "\r\n").encode(), key
+
+
+def check_response(fields, key, subprotocols):
+    """Check a server's 101 (section 4.1).
+
+    Returns:
+        The subprotocol chosen, or None.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    if "websocket" not in tokens(fields.get("upgrade")):
+        raise ValueError("no Upgrade: websocket")
+    if "upgrade" not in tokens(fields.get("connection")):
+        raise ValueError("no Connection: Upgrade")
+    if fields.get("sec-websocket-accept") != accept_key(key):
+        raise ValueError("Sec-WebSocket-Accept doesn't match")
+    if fields.get("sec-websocket-extensions"):
+        raise ValueError("an extension that was not asked for")
+    chosen = fields.get("sec-websocket-protocol")
+    if chosen is not None and chosen not in (subprotocols or ()):
+        raise ValueError("a subprotocol that was not asked for")
+    return chosen

@@ -1,0 +1,273 @@
+"""One side of a WebSocket connection: bytes in, messages and bytes out (RFC 6455). No I/O.
+
+Feed received bytes to `receive`, write what is in `output`, look at `event`. Nothing that a peer
+sends raises: a violation makes `receive` answer with a close frame, and nothing is parsed any
+more. Every rule's close code is given where the rule is checked; `receive` alone acts on it.
+"""
+
+from os import urandom
+
+from . import frames
+from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
+
+OPEN = 1
+CLOSING = 2
+
+
+class Violation(Exception):
+    """The peer broke a rule or a limit: (close code, reason)."""
+
+
+class Protocol:
+    """The protocol's state.
+
+    Args:
+        is_client: which side this is.
+        max_size: largest message in bytes, None for no limit.
+
+    Attributes:
+        event: what the last `receive` or `filled` completed: TEXT, BINARY, PONG, CLOSE or None.
+        data: a str for TEXT, a bytearray for BINARY and PONG.
+        output: buffers to be sent, in order; the caller empties it.
+        wanted: a memoryview to read the next bytes into (then call `filled`), or None.
+        state: OPEN, or CLOSING once a close frame was sent or received.
+        close_sent, close_rcvd: the `Close` sent and received.
+    """
+
+    def __init__(self, is_client, max_size):
+        self.is_client = is_client
+        self.max_size = max_size
+        self.state = OPEN
+        self.event = None
+        self.data = None
+        self.output = []
+        self.wanted = None
+        self.close_sent = None
+        self.close_rcvd = None
+        self._message = None  # bytearray of the message being received
+        self._opcode = 0  # and whether it is TEXT or BINARY
+        self._fin = False  # of the current frame
+        self._key = None
+        self._frame = 0  # where in _message the frame begins
+        self._fill = 0  # where its next byte goes
+        self._left = 0  # how many are missing
+        self._utf8 = 0  # state of the text's validation
+        self._deaf = False  # nothing is parsed any more
+
+    # Receiving
+
+    def receive(self, buf, start, end):
+        """Consume `buf[start:end]`, a bytearray, up to the end of one event.
+
+        Returns:
+            Where it stopped: at `end`, behind the event, or before an incomplete frame header.
+        """
+        self.event = None
+        if self._deaf:
+            return end
+        try:
+            return self._receive(buf, start, end)
+        except Violation as violation:
+            self._fail(*violation.args)
+        except MemoryError:
+            self._fail(frames.TRY_AGAIN_LATER, "out of memory")
+        return end
+
+    def filled(self, n):
+        """Take note of `n` bytes read into `wanted`."""
+        self.event = None
+        try:
+            self._take(n)
+            if not self._left:
+                self.wanted = None
+                self._end_frame()
+            elif n:
+                self.wanted = memoryview(self._message)[self._fill :]
+        except Violation as violation:
+            self._fail(*violation.args)
+        except MemoryError:
+            self._fail(frames.TRY_AGAIN_LATER, "out of memory")
+
+    def _fail(self, code, reason):
+        # RFC 6455 section 7.1.7: say why, then ignore what follows.
+        self._deaf = True
+        self._message = self.wanted = None
+        self.close(code, reason)
+        self.event = CLOSE
+
+    def _receive(self, buf, start, end):
+        while True:
+            if self._left:
+                n = min(self._left, end - start)
+                if n:
+                    fill = self._fill
+                    self._message[fill : fill + n] = memoryview(buf)[start : start + n]
+                    start += n
+                    self._take(n)
+                if self._left:
+                    self.wanted = memoryview(self._message)[self._fill :]
+                    return start
+                self.wanted = None
+                if self._end_frame():
+                    return start
+            have = end - start
+            if have < 2:
+                return start
+            first = buf[start]
+            length = buf[start + 1]
+            opcode = first & 0x0F
+            # Section 5.2: reserved bits need an extension that defines them.
+            if first & 0x70:
+                raise Violation(frames.PROTOCOL_ERROR, "reserved bits are set")
+            # Section 5.1: a client masks, a server doesn't.
+            if (length & 0x80 == 0) is not self.is_client:
+                raise Violation(
+                    frames.PROTOCOL_ERROR, "masked frame" if self.is_client else "unmasked frame"
+                )
+            length &= 0x7F
+            if opcode & 0x08:
+                # Section 5.5: control frames are short and not fragmented.
+                if length > 125 or not first & 0x80:
+                    raise Violation(frames.PROTOCOL_ERROR, "long or fragmented control frame")
+                size = length + (2 if self.is_client else 6)
+                if have < size:
+                    return start
+                view = memoryview(buf)[start : start + size]
+                payload = bytearray(view[size - length :])
+                if not self.is_client:
+                    frames.mask(payload, 0, length, view[2:6], 0)
+                self._control(opcode, payload)
+                if self._deaf:
+                    return end
+                start += size
+                if self.event is not None:
+                    return start
+                continue
+            head = 2
+            if length == 126:
+                if have < 4:
+                    return start
+                head = 4
+                length = buf[start + 2] << 8 | buf[start + 3]
+                # Section 5.2: the shortest form of the length must be used.
+                if length < 126:
+                    raise Violation(frames.PROTOCOL_ERROR, "length not in its shortest form")
+            elif length == 127:
+                if have < 10:
+                    return start
+                head = 10
+                length = int.from_bytes(memoryview(buf)[start + 2 : start + 10], "big")
+                if length < 65536 or length >> 63:
+                    raise Violation(frames.PROTOCOL_ERROR, "malformed length")
+            if not self.is_client:
+                if have < head + 4:
+                    return start
+                self._key = bytes(memoryview(buf)[start + head : start + head + 4])
+                head += 4
+            self._begin_frame(opcode, first & 0x80, length)
+            start += head
+            if not length and self._end_frame():
+                return start
+
+    def _begin_frame(self, opcode, fin, length):
+        message = self._message
+        # Section 5.4: a message's frames follow one another.
+        if opcode == CONT:
+            if message is None:
+                raise Violation(frames.PROTOCOL_ERROR, "continuation without a beginning")
+        elif opcode == TEXT or opcode == BINARY:
+            if message is not None:
+                raise Violation(frames.PROTOCOL_ERROR, "message within a message")
+        else:
+            raise Violation(frames.PROTOCOL_ERROR, "unknown opcode")
+        size = length if message is None else length + len(message)
+        if self.max_size is not None and size > self.max_size:
+            raise Violation(
+                frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size)
+            )
+        if message is None:
+            self._message = bytearray(length)
+            self._opcode = opcode
+            self._utf8 = 0
+            self._frame = self._fill = 0
+        else:
+            self._frame = self._fill = len(message)
+            message.extend(bytes(length))
+        self._fin = fin
+        self._left = length
+
+    def _take(self, n):
+        start = self._fill
+        self._fill = stop = start + n
+        self._left -= n
+        if self._key is not None:
+            frames.mask(self._message, start, stop, self._key, start - self._frame)
+        if self._opcode == TEXT:
+            # Section 8.1; checked as it arrives, so that a bad message ends at once.
+            self._utf8 = frames.utf8(self._message, start, stop, self._utf8)
+            if self._utf8 < 0:
+                raise Violation(frames.INVALID_DATA, "text is not UTF-8")
+
+    def _end_frame(self):
+        if not self._fin:
+            return False
+        message, self._message = self._message, None
+        if self._opcode == TEXT:
+            if self._utf8:
+                raise Violation(frames.INVALID_DATA, "text ends within a character")
+            self.data = str(message, "utf-8")
+        else:
+            self.data = message
+        self.event = self._opcode
+        return True
+
+    def _control(self, opcode, payload):
+        if opcode == PING:
+            # Section 5.5.2, except after a close frame.
+            if self.close_sent is None:
+                self.output.extend(self.encode(PONG, payload))
+        elif opcode == PONG:
+            self.event = PONG
+            self.data = payload
+        elif opcode == CLOSE:
+            self._closed(payload)
+        else:
+            raise Violation(frames.PROTOCOL_ERROR, "unknown opcode")
+
+    def _closed(self, payload):
+        # Section 5.5.1.
+        if not payload:
+            close = Close(frames.NO_STATUS_RCVD)
+        else:
+            if len(payload) == 1:
+                raise Violation(frames.PROTOCOL_ERROR, "close code of one byte")
+            close = Close(payload[0] << 8 | payload[1])
+            if not frames.is_close_code(close.code):
+                raise Violation(frames.PROTOCOL_ERROR, "invalid close code")
+            if frames.utf8(payload, 2, len(payload), 0):
+                raise Violation(frames.INVALID_DATA, "close reason is not UTF-8")
+            close.reason = str(memoryview(payload)[2:], "utf-8")
+        self.close_rcvd = close
+        self._deaf = True
+        self._message = self.wanted = None
+        self.close(close.code, close.reason)
+        self.state = CLOSING
+        self.event = CLOSE
+
+    # Sending
+
+    def encode(self, opcode, payload, fin=True):
+        """A frame as a list of buffers (`frames.encode`), masked with a fresh key by a client."""
+        # Section 5.3: the key must not be predictable.
+        return frames.encode(opcode, payload, fin, urandom(4) if self.is_client else None)
+
+    def close(self, code=frames.NORMAL_CLOSURE, reason=""):
+        """Send a close frame, unless one was sent. 1005 stands for a frame without a code."""
+        if self.close_sent is not None:
+            return
+        self.state = CLOSING
+        self.close_sent = Close(code, reason)
+        payload = b""
+        if code != frames.NO_STATUS_RCVD:
+            payload = code.to_bytes(2, "big") + reason.encode()
+        self.output.extend(self.encode(CLOSE, payload))

@@ -1,0 +1,321 @@
+"""Serving WebSocket connections, on a port of their own or through an HTTP server."""
+
+from asyncio import core, create_task
+
+from http11 import BadMessage, parse_request
+from transport import Group, Listener, report, suspend, wake
+
+from . import frames, handshake
+from .connection import Connection, Options
+from .exceptions import ConnectionClosed
+from .protocol import OPEN
+
+# Connections at a time when no group is given (see httpd.server.MAX_CONNECTIONS).
+MAX_CONNECTIONS = 12
+
+
+class Request:
+    """The handshake request: `path` (with the query) and `headers`, by lower-case name."""
+
+    def __init__(self, path, headers):
+        self.path = path
+        self.headers = headers
+
+
+class Response:
+    """What `process_request` returns to refuse: status and text, from `respond`."""
+
+    def __init__(self, status_code, body, headers=()):
+        self.status_code = status_code
+        self.body = body
+        self.headers = headers
+
+
+class ServerConnection(Connection):
+    """A connection that `serve` accepted."""
+
+    def __init__(self, transport, server, request, subprotocol):
+        super().__init__(transport, server.options, request, subprotocol, False)
+        self.server = server
+
+    def connection_lost(self, error):
+        super().connection_lost(error)
+        self.server.connections.discard(self)
+        self.server.check_closed()
+
+
+class _Handshake:
+    """The protocol of a connection whose request hasn't arrived."""
+
+    wanted = None
+
+    def __init__(self, transport, server, overloaded):
+        self.transport = transport
+        self._server = server
+        self._overloaded = overloaded
+        self._refused = False
+        transport.set_timeout(server.open_timeout)
+
+    @property
+    def idle(self):
+        return False
+
+    def data_received(self, buf, start, end):
+        if self._refused:
+            return end
+        server = self._server
+        try:
+            head = parse_request(buf, start, end)
+            if head is None:
+                return start
+            if self._overloaded:
+                raise BadMessage(503, "too many connections")
+            if "host" not in head.fields:
+                raise BadMessage(400, "no Host header")
+        except BadMessage as error:
+            self._refuse(error.status, error.reason, ())
+            return end
+        transport = self.transport
+        transport.set_timeout(None)
+        server.begin(head.method, head.minor, head.target, head.fields, self)
+        return head.end
+
+    def accept(self, response, make_protocol):
+        transport = self.transport
+        if transport is not None:
+            transport.write(response)
+            transport.protocol = make_protocol(transport)
+            transport.resume_reading()
+
+    def refuse(self, status, detail, headers):
+        if self.transport is not None:
+            self._refuse(status, detail, headers)
+            self.transport.resume_reading()
+
+    def wait(self):
+        self.transport.pause_reading()
+
+    def _refuse(self, status, detail, headers):
+        # What is still coming is read and thrown away, see connection.LINGER_TIMEOUT_MS.
+        self._refused = True
+        self.transport.write(handshake.refusal(status, detail, headers))
+        self.transport.set_timeout(1000)
+
+    def sent(self):
+        pass
+
+    def eof_received(self):
+        self.transport.close()
+
+    def timed_out(self):
+        self.transport.abort()
+
+    def connection_lost(self, error):
+        self.transport = None
+
+
+class Server:
+    """A WebSocket server: what `serve` returns.
+
+    Attributes:
+        connections: the open `ServerConnection`s.
+    """
+
+    def __init__(
+        self,
+        handler,
+        group=None,
+        origins=None,
+        subprotocols=None,
+        process_request=None,
+        open_timeout=10,
+        **options
+    ):
+        self.options = Options(**options)
+        self.group = group or Group(MAX_CONNECTIONS)
+        self.open_timeout = None if open_timeout is None else int(open_timeout * 1000)
+        self.connections = set()
+        self.listeners = []
+        self._handler = handler
+        self._origins = origins
+        self._subprotocols = subprotocols
+        self._process_request = process_request
+        self._closing = False
+        self._waiting = core.TaskQueue()
+
+    def listen(self, host, port):
+        """Accept connections at (host, port), any path; OSError when the port is taken."""
+        listener = Listener(
+            host, port, lambda transport, over: _Handshake(transport, self, over), self.group
+        )
+        self.listeners.append(listener)
+        return listener
+
+    def upgrade(self, request):
+        """Handler for an `httpd` route: hands the connection over, or answers why not."""
+        reply = _Reply(request)
+        self.begin(request.method, request.minor, request.target, request.headers, reply)
+        return reply.result
+
+    def begin(self, method, minor, target, fields, reply):
+        """Accept or refuse a request; `reply` has `accept`, `refuse` and `wait`."""
+        request = Request(target, fields)
+        try:
+            if self._closing:
+                raise handshake.Refused(503, "the server is shutting down", ())
+            key = handshake.check_request(method, minor, fields)
+            handshake.check_origin(fields, self._origins)
+            result = None
+            if self._process_request is not None:
+                result = self._process_request(_Refuser(request), request)
+                if hasattr(result, "throw"):  # a coroutine
+                    reply.wait()
+                    create_task(self._process(result, request, key, reply))
+                    return
+        except handshake.Refused as refused:
+            reply.refuse(*refused.args)
+        except Exception as error:
+            report("handshake failed", error)
+            reply.refuse(500, "the server failed", ())
+        else:
+            self._finish(result, request, key, reply)
+
+    async def _process(self, coroutine, request, key, reply):
+        try:
+            result = await coroutine
+        except Exception as error:
+            report("handshake failed", error)
+            reply.refuse(500, "the server failed", ())
+        else:
+            self._finish(result, request, key, reply)
+
+    def _finish(self, result, request, key, reply):
+        if result is not None:
+            reply.refuse(result.status_code, result.body, result.headers)
+            return
+        subprotocol = handshake.choose_subprotocol(request.headers, self._subprotocols)
+        reply.accept(
+            handshake.accept_response(key, subprotocol),
+            lambda transport: self._accepted(transport, request, subprotocol),
+        )
+
+    def _accepted(self, transport, request, subprotocol):
+        connection = ServerConnection(transport, self, request, subprotocol)
+        self.connections.add(connection)
+        create_task(self._handle(connection))
+        return connection
+
+    async def _handle(self, connection):
+        code = frames.NORMAL_CLOSURE
+        try:
+            await self._handler(connection)
+        except ConnectionClosed:
+            pass
+        except Exception as error:
+            report("connection handler failed", error)
+            code = frames.INTERNAL_ERROR
+        # Nobody waits for the end: the deadline sees to it.
+        connection.start_closing(code)
+
+    # As in websockets.asyncio.server.Server
+
+    def close(self, close_connections=True, code=frames.GOING_AWAY, reason=""):
+        """Stop accepting connections and close those that are open, with `code`."""
+        self._closing = True
+        for listener in self.listeners:
+            listener.close()
+        self.listeners.clear()
+        if close_connections:
+            for connection in list(self.connections):
+                connection.start_closing(code, reason)
+        self.check_closed()
+
+    def check_closed(self):
+        """Wake `wait_closed` once everything is closed."""
+        if self._closing and not self.connections:
+            wake(self._waiting)
+
+    async def wait_closed(self):
+        """Wait until the server is closed and all connections have ended."""
+        while not self._closing or self.connections:
+            await suspend(self._waiting)
+
+    async def serve_forever(self):
+        """Serve until the server is closed, or this task is cancelled, which closes it."""
+        try:
+            await self.wait_closed()
+        finally:
+            self.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        self.close()
+        await self.wait_closed()
+
+
+class _Reply:
+    """`Server.begin`'s reply through `httpd`."""
+
+    def __init__(self, request):
+        self._request = request
+        self.result = None
+
+    def accept(self, response, make_protocol):
+        self._request.upgrade(response, make_protocol)
+
+    def refuse(self, status, detail, headers):
+        self.result = (detail + "\n", status, headers)
+
+    def wait(self):
+        raise NotImplementedError("process_request must not be a coroutine behind httpd")
+
+
+class _Refuser:
+    """The connection that `process_request` gets before there is one."""
+
+    def __init__(self, request):
+        self.request = request
+
+    def respond(self, status, text):
+        """Make the `Response` that refuses with a status and a text."""
+        return Response(status, text)
+
+
+class serve:
+    """Serve `handler` at (host, port): `await` it or use it as an async context manager.
+
+    Args:
+        handler: coroutine function called with each `ServerConnection`; when it returns the
+            connection is closed with 1000, when it raises with 1011.
+        host, port: where to listen.
+        origins, subprotocols, process_request, open_timeout, ping_interval, ping_timeout,
+        close_timeout, max_size, max_queue, write_limit: as in Python's `websockets`.
+        group: the `transport.Group` that the connections count in.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    def __init__(self, handler, host, port, **options):
+        self._server = Server(handler, **options)
+        self._address = (host, port)
+
+    async def _start(self):
+        self._server.listen(*self._address)
+        return self._server
+
+    def __iter__(self):
+        return self._start()
+
+    __await__ = __iter__
+
+    async def __aenter__(self):
+        return await self._start()
+
+    async def __aexit__(self, *exception):
+        await self._server.__aexit__(*exception)
+
+
+__all__ = ("OPEN", "Request", "Response", "Server", "ServerConnection", "serve")

@@ -1,0 +1,48 @@
+"""WebSocket URIs (RFC 6455 section 3)."""
+
+from .exceptions import InvalidURI
+
+
+class URI:
+    """A parsed `ws://` or `wss://` URI.
+
+    Attributes:
+        secure: True for wss.
+        host: name or address, without brackets.
+        port: int.
+        authority: what goes into the Host header.
+        target: path and query, at least "/".
+
+    Raises:
+        InvalidURI: not such a URI.
+    """
+
+    def __init__(self, text):
+        scheme, found, rest = text.partition("://")
+        scheme = scheme.lower()
+        if not found or scheme not in ("ws", "wss"):
+            raise InvalidURI("{}: not a ws:// or wss:// URI".format(text))
+        if "#" in rest:
+            raise InvalidURI("{}: a fragment is not allowed".format(text))
+        for c in text:
+            if ord(c) < 33 or ord(c) > 126:
+                raise InvalidURI("{}: only printable ASCII is allowed".format(repr(text)))
+        self.secure = scheme == "wss"
+        cut = min([i for i in (rest.find("/"), rest.find("?")) if i >= 0] or [len(rest)])
+        self.authority, self.target = rest[:cut], rest[cut:]
+        if not self.target.startswith("/"):
+            self.target = "/" + self.target
+        if "@" in self.authority:
+            raise InvalidURI("{}: user information is not supported".format(text))
+        host, port = self.authority, ""
+        if host.startswith("["):
+            host, _, port = host[1:].partition("]")
+            if port and not port.startswith(":"):
+                raise InvalidURI("{}: malformed address".format(text))
+            port = port[1:]
+        elif ":" in host:
+            host, _, port = host.partition(":")
+        if not host or (port and not port.isdigit()) or (port and not 0 < int(port) < 65536):
+            raise InvalidURI("{}: malformed host or port".format(text))
+        self.host = host
+        self.port = int(port) if port else (443 if self.secure else 80)
