@@ -8,3 +8,7 @@
 // handler, where it would cut through whatever C code runs.
 #undef MICROPY_ASYNC_KBD_INTR
 #define MICROPY_ASYNC_KBD_INTR (0)
+
+// Each import on the way to a module holds a path of this size on the stack, which is as small as
+// a chip's in the 32-bit image. This is MicroPython's own default.
+#define MICROPY_ALLOC_PATH_MAX (512)

@@ -72,20 +72,20 @@ class Device:
         """Serve for ever.
 
         Raises:
-            OSError: a port is taken.
+            transport.AddressError: a port is taken.
         """
         set_reporter(report)
         asyncio.get_event_loop().set_exception_handler(_task_failed)
         config = self.config
-        self.wifi.start()
         http = self.web.listen(config.get("http/ip"), config.get("http/port"))
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
+        self.wifi.start()
         board.extend(self.web, self.group)
         tasks = [asyncio.create_task(self.wifi.run()), asyncio.create_task(self.home.run())]
         gc.collect()
         board.ready(http, sockets)
         try:
-            await self.sockets.wait_closed()
+            await asyncio.Event().wait()
         finally:
             for task in tasks:
                 task.cancel()

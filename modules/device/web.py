@@ -29,24 +29,35 @@ _TYPES = (
 )
 
 
-def same_host(origin, host):
-    """Whether a request comes from a page of this device (RFC 6455 section 10.2).
+def same_origin(origin, host):
+    """Whether a request comes from a page of this server (RFC 6455 section 10.2).
 
-    Ports may differ, because the page on port 80 also uses the WebSocket on port 7777. Who sends
-    no Origin isn't a browser.
+    Who sends no Origin isn't a browser. The scheme isn't compared: a proxy may add TLS.
 
     Args:
         origin: the Origin header or None.
         host: the Host header or None.
     """
-    if origin is None:
-        return True
-    scheme, found, rest = origin.partition("://")
-    return bool(found and host) and _name(rest) == _name(host)
+    return origin is None or _authority(origin) == (host or "").lower()
+
+
+def same_host(origin, host):
+    """`same_origin` for the WebSocket port, which the page on another port of this host uses."""
+    return origin is None or _name(_authority(origin)) == _name((host or "").lower())
+
+
+def _authority(origin):
+    scheme, _, authority = origin.lower().partition("://")
+    # A default port isn't written in the Host header.
+    for name, port in (("http", ":80"), ("https", ":443")):
+        if scheme == name and authority.endswith(port):
+            return authority[: -len(port)]
+    return authority or None
 
 
 def _name(authority):
-    authority = authority.lower()
+    if not authority:
+        return authority
     if authority.startswith("["):
         return authority.partition("]")[0]
     return authority.partition(":")[0]
@@ -55,9 +66,9 @@ def _name(authority):
 def make_server(device):
     """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
     server = Server(group=device.group)
-    server.route("/", lambda request: page("page.htm"))
-    server.route("/static/<name:path>", lambda request, name: page("static/" + name))
-    server.route("/ws", device.sockets.upgrade)
+    server.route("/", lambda request: page(request, "page.htm"))
+    server.route("/static/<name:path>", lambda request, name: page(request, "static/" + name))
+    server.route("/ws", lambda request: device.sockets.upgrade(request, same_origin))
 
     @server.get("/api/state")
     def state(request):
@@ -65,7 +76,7 @@ def make_server(device):
 
     @server.post("/api/command")
     async def command(request):
-        if not same_host(request.headers.get("origin"), request.headers.get("host")):
+        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
             raise HTTPError(403, "Origin not allowed")
         client = _Replies()
         body = await request.read()
@@ -103,7 +114,7 @@ class _Replies:
         self.values.update(json.loads(text))
 
 
-def page(name):
+def page(request, name):
     """The response for a file of the page: from OVERRIDE, else frozen.
 
     Raises:
@@ -121,7 +132,7 @@ def page(name):
                 break
         else:
             raise HTTPError(404)
-    return asset(name)
+    return asset(name)(request)
 
 
 def _file(name):

@@ -392,10 +392,8 @@ class Wifi:
             raise WifiError("a network is being tested")
         self._waiting += 1
         try:
+            # A scan while the station is joining finds nothing: the supervisor leaves first.
             async with self._orders:
-                if not self._station.isconnected():
-                    # A scan while the station is joining finds nothing.
-                    await self._leave()
                 found = self._station.scan()
         except (OSError, RuntimeError) as error:
             raise WifiError(f"scan: {error}")

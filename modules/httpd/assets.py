@@ -4,7 +4,18 @@ They are tuples of literals in one frozen module, so that they stay in flash: an
 slices of a memoryview and never copied to RAM. Its response heads are made at build time.
 """
 
+import io
+
 import assets as _packed
+import deflate
+
+from .response import Response
+
+# log2 of the window that the build compresses with (ci/pack_assets.py); inflating takes as much.
+WINDOW_BITS = 12
+
+# Bytes inflated at a time.
+_BLOCK = 512
 
 
 class Asset:
@@ -29,7 +40,30 @@ class Asset:
         ) = record
 
     def __call__(self, request):
+        if self.encoding and not accepts_gzip(request.headers.get("accept-encoding")):
+            return self._inflated(request)
         return self
+
+    def _inflated(self, request):
+        # Another representation, so another strong tag (RFC 9110 section 8.8.3.3).
+        etag = self.etag[:-1] + '-i"'
+        headers = (
+            ("ETag", etag),
+            ("Cache-Control", "no-cache"),
+            ("Vary", "Accept-Encoding"),
+            ("X-Content-Type-Options", "nosniff"),
+        )
+        if matches(request.headers.get("if-none-match"), etag):
+            return Response(b"", 304, headers=headers)
+        return Response(self._pieces(), 200, self.content_type, headers, length=self.size)
+
+    def _pieces(self):
+        stream = deflate.DeflateIO(io.BytesIO(self._body), deflate.GZIP, WINDOW_BITS)
+        while True:
+            piece = stream.read(_BLOCK)
+            if not piece:
+                return
+            yield piece
 
     def send(self, request, write, connection):
         """Write the response to a GET or HEAD request.
@@ -51,6 +85,30 @@ class Asset:
         if body and request.method != "HEAD":
             write(body)
         return status
+
+
+def accepts_gzip(accepted):
+    """Whether an Accept-Encoding value allows gzip (RFC 9110 section 12.5.3).
+
+    A client that sends none might take anything; one that can't inflate doesn't either, so it gets
+    the identity.
+    """
+    if not accepted:
+        return False
+    star = None
+    for item in accepted.lower().split(","):
+        coding, _, parameters = item.partition(";")
+        coding = coding.strip()
+        if coding == "gzip" or coding == "x-gzip":
+            return not _is_zero(parameters)
+        if coding == "*":
+            star = not _is_zero(parameters)
+    return bool(star)
+
+
+def _is_zero(parameters):
+    name, _, quality = parameters.partition("=")
+    return name.strip() == "q" and quality.strip() in ("0", "0.0", "0.00", "0.000")
 
 
 def matches(condition, etag):

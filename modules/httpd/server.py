@@ -50,7 +50,7 @@ class Server:
         return self.route(path, None, ("POST",))
 
     def listen(self, host, port):
-        """Serve at (host, port) from now on; OSError when the port is taken.
+        """Serve at (host, port) from now on; `transport.AddressError` when the port is taken.
 
         Returns:
             The `transport.Listener`.

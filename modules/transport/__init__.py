@@ -18,10 +18,11 @@ A protocol has these methods; none of them may block or keep a reference to the 
 """
 
 from .connection import Connection, ConnectionLost, open_connection
-from .listener import Group, Listener
+from .listener import AddressError, Group, Listener
 from .poller import close_all, report, set_reporter, suspend, wake
 
 __all__ = (
+    "AddressError",
     "Connection",
     "ConnectionLost",
     "Group",

@@ -15,6 +15,10 @@ OVERFLOW = 2
 BACKLOG = 6
 
 
+class AddressError(OSError):
+    """Nothing can listen at an address and port; the text says which and why."""
+
+
 class Group:
     """The connections that share one limit, because they share the chip's sockets.
 
@@ -56,24 +60,27 @@ class Listener:
         group: the `Group` that the connections count in.
 
     Raises:
-        OSError: EADDRINUSE and what else bind() raises.
+        AddressError: the address isn't ours, or the port is taken.
     """
 
     def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG):
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
         self._factory = protocol_factory
         self.group = group
         self._resting = False
-        self.sock = sock = socket.socket(family, kind, proto)
+        sock = None
         try:
+            info = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+            sock = socket.socket(*info[:3])
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
+            sock.bind(info[-1])
             sock.listen(backlog)
             sock.setblocking(False)
-            poller.current().add(self, POLLIN)
-        except BaseException:
-            sock.close()
-            raise
+        except OSError as error:
+            if sock is not None:
+                sock.close()
+            raise AddressError("can't listen at {} port {}: {}".format(host, port, error))
+        self.sock = sock
+        poller.current().add(self, POLLIN)
 
     def close(self):
         """Stop listening; connections go on."""

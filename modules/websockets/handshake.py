@@ -33,9 +33,8 @@ def check_request(method, minor, fields):
         Refused: with the response to give.
     """
     if "websocket" not in tokens(fields.get("upgrade")):
-        raise Refused(
-            426, "this is a WebSocket endpoint", (("Upgrade", "websocket"), ("Connection", "Upgrade"))
-        )
+        # RFC 9110 section 15.5.22: the response names the protocol.
+        raise Refused(426, "this is a WebSocket endpoint", (("Upgrade", "websocket"),))
     if method != "GET" or minor != 1:
         raise Refused(400, "WebSocket needs GET and HTTP/1.1", ())
     if "upgrade" not in tokens(fields.get("connection")):
@@ -98,12 +97,15 @@ def accept_response(key, subprotocol=None):
 def refusal(status, detail, headers=()):
     """A whole error response that closes the connection, bytes."""
     head = "HTTP/1.1 {} Refused\r\n".format(status)
+    options = "close"
     for name, value in headers:
         head += name + ": " + value + "\r\n"
+        if name == "Upgrade":
+            options = "close, upgrade"
     detail += "\n"
     return (
         head + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
-        "Connection: close\r\n\r\n{}".format(len(detail.encode()), detail)
+        "Connection: {}\r\n\r\n{}".format(len(detail.encode()), options, detail)
     ).encode()
 
 

@@ -144,27 +144,30 @@ class Server:
         self._waiting = core.TaskQueue()
 
     def listen(self, host, port):
-        """Accept connections at (host, port), any path; OSError when the port is taken."""
+        """Accept connections at (host, port), any path; `transport.AddressError` when it is taken."""
         listener = Listener(
             host, port, lambda transport, over: _Handshake(transport, self, over), self.group
         )
         self.listeners.append(listener)
         return listener
 
-    def upgrade(self, request):
-        """Handler for an `httpd` route: hands the connection over, or answers why not."""
+    def upgrade(self, request, origins=None):
+        """Handler for an `httpd` route: hands the connection over, or answers why not.
+
+        `origins` is checked in place of the server's own.
+        """
         reply = _Reply(request)
-        self.begin(request.method, request.minor, request.target, request.headers, reply)
+        self.begin(request.method, request.minor, request.target, request.headers, reply, origins)
         return reply.result
 
-    def begin(self, method, minor, target, fields, reply):
+    def begin(self, method, minor, target, fields, reply, origins=None):
         """Accept or refuse a request; `reply` has `accept`, `refuse` and `wait`."""
         request = Request(target, fields)
         try:
             if self._closing:
                 raise handshake.Refused(503, "the server is shutting down", ())
             key = handshake.check_request(method, minor, fields)
-            handshake.check_origin(fields, self._origins)
+            handshake.check_origin(fields, origins or self._origins)
             result = None
             if self._process_request is not None:
                 result = self._process_request(_Refuser(request), request)
@@ -295,7 +298,7 @@ class serve:
         group: the `transport.Group` that the connections count in.
 
     Raises:
-        OSError: the port is taken.
+        transport.AddressError: the port is taken.
     """
 
     def __init__(self, handler, host, port, **options):

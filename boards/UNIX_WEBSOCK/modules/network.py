@@ -285,15 +285,17 @@ class _Station:
         self.joining_since = time.ticks_ms()
 
     def _leave(self):
+        """The driver's event for a leave that was ordered."""
         self._leaving_since = None
         self.network = None
         self.has_address = False
         self.reason = _ASSOC_LEAVE
+        # It counts as a failure of an attempt that was begun meanwhile.
+        self._failures += 1
 
     def connect(self):
-        if self._leaving_since is not None:
-            self._leave()
-        if self.joining_since is not None or self.network is not None:
+        is_on_network = self.network is not None and self._leaving_since is None
+        if self.joining_since is not None or is_on_network:
             raise OSError("Wifi Internal Error")
         if not self.ssid:
             raise OSError("Wifi SSID Invalid")

@@ -17,10 +17,6 @@ _USAGE = (
     "[--heap SIZE] [--bench]"
 )
 
-_EADDRINUSE = 98
-_EACCES = 13
-_EADDRNOTAVAIL = 99
-
 
 class _Usage(Exception):
     pass
@@ -108,15 +104,12 @@ def _run():
             "echoserver/listen_port": ws_port,
         }
     )
+    from transport import AddressError
+
     try:
         import main  # noqa: F401, it runs the device
-    except OSError as error:
-        if error.errno not in (_EADDRINUSE, _EACCES, _EADDRNOTAVAIL):
-            raise
-        print(
-            "websock: can't listen at {} port {} or {}: {}".format(host, http_port, ws_port, error),
-            file=sys.stderr,
-        )
+    except AddressError as error:
+        print("websock: {}".format(error), file=sys.stderr)
         return 2
     return 0
 

@@ -1,0 +1,53 @@
+# make help says what there is. The steps are programs in ci/; each does nothing when its output
+# is up to date, so every target may simply run them.
+
+PYTHON ?= python3
+
+# Where `make run` serves, and the folder that is the device's flash. ARGS is passed on.
+HOST ?= 127.0.0.1
+HTTP_PORT ?= 8080
+WS_PORT ?= 7777
+DATA ?= build/data
+ARGS ?=
+
+# A tree of MicroPython to build from, instead of the pinned release.
+export MICROPYTHON_DIR
+
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help run host host32 test bench picture clean source assets
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: host ## Build the host image and run it: HOST, HTTP_PORT, WS_PORT, DATA, ARGS="--heap 128k"
+	@exec build/host/websock --host $(HOST) --http-port $(HTTP_PORT) --ws-port $(WS_PORT) \
+		--data $(DATA) $(ARGS)
+
+host: source assets ## Build build/host/websock, the frozen image as a program for this computer
+	@$(PYTHON) ci/build_host.py 64
+
+host32: source assets ## Build build/host32/websock, with objects as large as on the ESP32
+	@$(PYTHON) ci/build_host.py 32
+
+test: ## Build both images and run every test; ARGS goes to pytest
+	@ci/test.sh $(ARGS)
+
+bench: host host32 ## Measure the image beside the reference servers
+	@ci/test.sh --only-environment
+	@build/venv-test/bin/python bench/run.py $(ARGS)
+
+picture: host ## Take the README's picture of the page
+	@ci/test.sh --only-environment
+	@build/venv-test/bin/python tests/browser/picture.py $(ARGS)
+
+clean: ## Remove everything that was built or downloaded, and build/data
+	rm -rf build
+
+source:
+	@$(PYTHON) ci/sources.py
+	@$(PYTHON) ci/patches.py unix
+	@$(PYTHON) ci/build_info.py
+
+assets:
+	@$(PYTHON) ci/pack_assets.py

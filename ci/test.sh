@@ -1,0 +1,48 @@
+#!/bin/sh
+# Run every test: set up what they need, build both images, call pytest.
+#
+#   ci/test.sh [PYTEST ARGUMENTS]
+#   ci/test.sh --only-environment     set up build/venv-test and the programs, run nothing
+#
+# The Python packages are pinned by hash in tests/requirements.txt. Debian packages that are missing
+# are installed where this runs as root; elsewhere it says which they are and goes on, and pytest
+# names each test that could not run.
+set -eu
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+environment=build/venv-test
+
+# need COMMAND PACKAGE PURPOSE: see that COMMAND works, by installing PACKAGE if it may be done.
+need() {
+    if sh -c "$1" >/dev/null 2>&1; then
+        return
+    fi
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        echo "environment: installing $2 ($3)"
+        if { install_package "$2" || { apt-get update && install_package "$2"; }; } \
+            >build/apt-install.log 2>&1 && sh -c "$1" >/dev/null 2>&1; then
+            return
+        fi
+        tail -n 3 build/apt-install.log >&2
+    fi
+    echo "environment: $2 is missing ($3); on Debian: apt-get install $2" >&2
+}
+
+install_package() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1"
+}
+
+mkdir -p build
+need "$python -c 'import ensurepip, venv'" python3-venv "the tests' Python packages"
+need 'command -v chromium || command -v chromium-browser' chromium "the browser tests"
+need 'echo "#include <stdio.h>" | ${CC:-gcc} -m32 -x c -c - -o /dev/null' \
+    gcc-multilib "the 32-bit image"
+"$python" ci/environment.py "$environment" tests/requirements.txt
+if [ "${1:-}" = --only-environment ]; then
+    exit
+fi
+
+make host
+make host32 || echo "test: without the 32-bit image, tests that need it are skipped" >&2
+exec "$environment/bin/python" -m pytest "$@"

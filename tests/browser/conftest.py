@@ -1,0 +1,60 @@
+"""Fixtures that open the image's page in Chromium."""
+
+import pytest
+from playwright.sync_api import expect
+
+from browser import chromium
+from browser.page import status
+from support import DEADLINE
+
+expect.set_options(timeout=DEADLINE * 1000)
+
+
+# Not for the whole session: while Playwright's synchronous interface is open, no other test of
+# the same process can run an asyncio event loop.
+@pytest.fixture(scope="module")
+def browser():
+    if chromium.executable() is None:
+        pytest.exit("Chromium is missing: apt-get install chromium", returncode=2)
+    with chromium.chromium() as browser:
+        yield browser
+
+
+class Complaints(list):
+    """What the browser reported about a page: console warnings and errors (refused content
+    among them) and exceptions. Lost connections are part of some tests."""
+
+    def console(self, message):
+        lost = message.text.startswith("WebSocket connection to")
+        if message.type in ("error", "warning") and not lost:
+            self.append(message.text)
+
+    def exception(self, error):
+        self.append(str(error))
+
+
+@pytest.fixture
+def open_page(browser):
+    """A function that opens a page of an image in a browser profile of its own, with the options
+    of Playwright's new_context, and waits until it is connected. No page may cause complaints."""
+    contexts = []
+    complaints = Complaints()
+
+    def open_page(image, path="/", connected=True, before=None, **options):
+        context = browser.new_context(**{"viewport": chromium.DESK, **options})
+        contexts.append(context)
+        context.set_default_timeout(DEADLINE * 1000)
+        page = context.new_page()
+        page.on("console", complaints.console)
+        page.on("pageerror", complaints.exception)
+        if before:
+            before(page)
+        page.goto(image.http + path)
+        if connected:
+            expect(status(page)).to_have_text("Connected")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,0 +1,94 @@
+"""The page shows the device and what it does, and changes it only when asked twice."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.page import NAMED, ask, log, row, status
+
+
+@pytest.mark.image(files=NAMED)
+def test_identity_is_shown(image, open_page):
+    page = open_page(image)
+    expect(page.get_by_role("heading", level=1)).to_have_text("bench-7")
+    expect(page).to_have_title("bench-7")
+    expect(row(page, "Identity", "Device ID")).to_have_text("bench-7")
+    expect(row(page, "Identity", "Device type")).to_have_text("tester")
+    expect(row(page, "Identity", "Firmware")).not_to_have_text("–")
+    expect(row(page, "Identity", "App")).to_have_text("demo")
+
+
+@pytest.mark.image(files={"network.json": {"ap": {"essid": "<b id=bold>7</b>"}}})
+def test_device_text_is_never_markup(image, open_page):
+    page = open_page(image)
+    expect(row(page, "Access point", "Network")).to_have_text("<b id=bold>7</b>")
+    expect(page.locator("#bold")).to_have_count(0)
+
+
+def test_phone_home_is_off_by_default(image, open_page):
+    page = open_page(image)
+    expect(row(page, "Phone home", "Address")).to_have_text("Off")
+
+
+@pytest.mark.image(
+    files={
+        "app.json": {"app": "broken"},
+        "broken/__init__.py": "def app_main(args):\n    raise ValueError('no such pin: 99')\n",
+    }
+)
+def test_recovery_shows_the_traceback(image, open_page):
+    page = open_page(image)
+    expect(page.get_by_role("alert")).to_have_text("Recovery mode")
+    expect(page.get_by_role("region", name="Traceback")).to_contain_text(
+        "ValueError: no such pin: 99"
+    )
+    image.write("app.json", {"app": "demo"})
+    ask(page, "Reboot…", "Restart")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(status(page)).to_have_text("Connected")
+
+
+@pytest.mark.image(files=NAMED)
+def test_reboot_asks_first_and_the_page_comes_back(image, open_page):
+    page = open_page(image)
+    opener = page.get_by_role("button", name="Reboot…")
+    question = page.get_by_role("group", name="Restart the device?")
+    opener.press("Enter")
+    expect(question).to_be_visible()
+    expect(page.get_by_role("button", name="Restart", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(opener).to_be_focused()
+
+    image.write("network.json", {"device": {"iam": "bench-8"}})
+    ask(page, "Reboot…", "Restart")
+    expect(log(page)).to_contain_text("Device is restarting")
+    image.wait_ready()
+    expect(page.get_by_role("heading", level=1)).to_have_text("bench-8")
+    expect(status(page)).to_have_text("Connected")
+
+
+@pytest.mark.image(files=NAMED)
+def test_factory_reset_asks_first_and_erases(image, open_page):
+    page = open_page(image)
+    page.get_by_role("button", name="Factory reset…").click()
+    page.get_by_role("group", name="Erase every setting").get_by_role(
+        "button", name="Cancel"
+    ).click()
+    assert image.read_json("network.json")["device"]["iam"] == "bench-7"
+
+    ask(page, "Factory reset…", "Erase and restart")
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("bench-7")
+    expect(status(page)).to_have_text("Connected")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("bench-7")
+
+
+def test_log_keeps_the_newest_200_lines(image, open_page):
+    page = open_page(image)
+    unknown = [json.dumps(["GET", f"nothing-{number}", []]) for number in range(250)]
+    for message in unknown:
+        page.evaluate("message => connection.socket.send(message)", message)
+    expect(log(page).locator("> div").last).to_contain_text("nothing-249")
+    expect(log(page).locator("> div")).to_have_count(200)

@@ -1,0 +1,121 @@
+"""Size, layout, keyboard, colour schemes and accessibility rules."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from browser import chromium
+from browser.page import FAKE, card, received, scan, send, start
+
+# The page's share of flash, and what a phone fetches over a weak link.
+TRANSFER_LIMIT = 20 * 1024
+
+
+def test_whole_page_is_small_and_comes_from_the_device_alone(image, open_page):
+    finished = []
+
+    def watch(page):
+        page.on("requestfinished", lambda request: finished.append(request))
+
+    page = open_page(image, before=watch)
+    page.wait_for_load_state("networkidle")
+    assert all(request.url.startswith(image.http) for request in finished)
+    names = {request.url.rsplit("/")[-1].split(".")[0] for request in finished}
+    assert {"", "style", "app", "icon"} <= names
+    sizes = [request.sizes() for request in finished]
+    total = sum(size["responseHeadersSize"] + size["responseBodySize"] for size in sizes)
+    assert 0 < total < TRANSFER_LIMIT
+
+
+def test_assets_are_compressed_and_cached(image, open_page):
+    responses = {}
+    open_page(
+        image,
+        before=lambda page: page.on(
+            "response", lambda r: responses.setdefault(r.url.rsplit("/")[-1], r.all_headers())
+        ),
+    )
+    assert responses[""]["content-encoding"] == "gzip"
+    for name, headers in responses.items():
+        if name.startswith(("app.", "style.")):
+            assert headers["content-encoding"] == "gzip"
+            assert "immutable" in headers["cache-control"]
+
+
+@pytest.mark.parametrize("viewport", [chromium.PHONE, chromium.DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility_rules_hold(image, open_page, viewport, scheme):
+    page = open_page(image, viewport=viewport, color_scheme=scheme)
+    start(page)
+    send(page, "hello")
+    expect(received(page)).to_have_count(1)
+    scan(page)
+    page.get_by_role("button", name="Factory reset…").click()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.image(
+    files={
+        "app.json": {"app": "broken"},
+        "broken/__init__.py": "def app_main(args):\n    raise ValueError('a long line ' * 40)\n",
+        "network.json": {"device": {"iam": "a-name-as-long-as-names-can-be-01"}},
+    }
+)
+def test_nothing_is_wider_than_a_phone(image, open_page):
+    page = open_page(image, viewport=chromium.PHONE)
+    page.get_by_role("button", name="Factory reset…").click()
+    scan(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= chromium.PHONE["width"]
+
+
+def test_both_colour_schemes(image, open_page):
+    colours = {}
+    for scheme in ("light", "dark"):
+        page = open_page(image, color_scheme=scheme)
+        colours[scheme] = page.evaluate(
+            "[getComputedStyle(document.body).color, getComputedStyle(document.body).background]"
+        )
+    assert colours["light"][0] != colours["dark"][0]
+    assert colours["light"][1] != colours["dark"][1]
+
+
+def test_reduced_motion_is_respected(image, open_page):
+    duration = "getComputedStyle(document.querySelector('summary'), '::before').transitionDuration"
+    assert open_page(image).evaluate(duration) != "0s"
+    assert open_page(image, reduced_motion="reduce").evaluate(duration) == "0s"
+
+
+def test_cards_collapse_by_keyboard_and_stay_so(image, open_page):
+    page = open_page(image)
+    for title in ("Station", FAKE):
+        summary = card(page, title).locator("summary")
+        summary.focus()
+        page.keyboard.press("Enter")
+        expect(card(page, title)).not_to_have_attribute("open", "")
+    page.reload()
+    for title in ("Station", FAKE):
+        expect(card(page, title)).not_to_have_attribute("open", "")
+    expect(card(page, "Identity")).to_have_attribute("open", "")
+    card(page, FAKE).locator("summary").focus()
+    page.keyboard.press("Space")
+    expect(card(page, FAKE).get_by_role("button", name="Start")).to_be_visible()
+
+
+def test_page_works_without_storage(image, open_page):
+    forbid = """Object.defineProperty(window, "localStorage", {
+        get() { throw new DOMException("denied", "SecurityError"); } })"""
+    page = open_page(image, before=lambda page: page.add_init_script(forbid))
+    card(page, "Station").locator("summary").click()
+    expect(card(page, "Station")).not_to_have_attribute("open", "")
+    start(page)
+
+
+def test_every_control_is_reached_by_tab(image, open_page):
+    page = open_page(image)
+    start(page)
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Reboot…", "Factory reset…", "Scan", "Test", "Save", "Stop", "Send"} <= reached

@@ -1,0 +1,63 @@
+"""Fixtures that start the image; see support.py for what they return."""
+
+import pytest
+
+from support import ROOT, Image, wait_until
+
+__all__ = ["wait_until"]
+
+IMAGES = pytest.StashKey[list]()
+
+
+@pytest.fixture
+def make_image(request, tmp_path):
+    """A function that starts an image; its options are those of support.Image, and
+
+    data: folder for its filesystem, a fresh one by default
+    start: False to leave the start to the test
+
+    An image that still runs at the end of the test is stopped and has to leave cleanly.
+    """
+    if not (ROOT / "build/host/websock").exists():
+        pytest.exit('run "make host" first', returncode=2)
+    images = request.node.stash.setdefault(IMAGES, [])
+
+    def make(data=None, start=True, **options):
+        if options.get("build") == "host32" and not (ROOT / "build/host32/websock").exists():
+            pytest.skip('run "make host32" first')
+        number = len(images)
+        image = Image(
+            data or tmp_path / f"device{number}", tmp_path / f"device{number}.log", **options
+        )
+        images.append(image)
+        return image.start() if start else image
+
+    yield make
+    try:
+        for image in images:
+            if image.running:
+                image.stop()
+    finally:
+        for image in images:
+            image.kill()
+
+
+@pytest.fixture
+def image(request, make_image):
+    """One image. `@pytest.mark.image(...)` gives it options. Only the test may end it."""
+    marker = request.node.get_closest_marker("image")
+    image = make_image(**(marker.kwargs if marker else {}))
+    yield image
+    assert image.running or image.ended_by_test, (
+        f"the image ended by itself with code {image.process.returncode}"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show what each image logged when a test fails."""
+    report = yield
+    if report.failed:
+        for number, image in enumerate(item.stash.get(IMAGES, [])):
+            report.sections.append((f"stderr of image {number}", image.log()))
+    return report
