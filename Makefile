@@ -33,12 +33,14 @@ host32: source assets ## Build build/host32/websock, with objects as large as on
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
 
-bench: host host32 ## Measure the image beside the reference servers
+bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment
+	@$(MAKE) host host32
 	@build/venv-test/bin/python bench/run.py $(ARGS)
 
-picture: host ## Take the README's picture of the page
+picture: ## Take the README's picture of the page
 	@ci/test.sh --only-environment
+	@$(MAKE) host
 	@build/venv-test/bin/python tests/browser/picture.py $(ARGS)
 
 clean: ## Remove everything that was built or downloaded, and build/data

@@ -44,7 +44,7 @@ class Commands:
         self._hub = hub
         self._config = config
         self._wifi = wifi
-        self._interfaces = {interface.name: interface for interface in interfaces}
+        self._interfaces = interfaces
         self._reboot = reboot
         # Item: method, least and most arguments.
         self._items = {
@@ -125,16 +125,17 @@ class Commands:
         """What the device can talk to: [{"name", "type", "title"}]."""
         return [
             {"name": interface.name, "type": interface.type, "title": interface.title}
-            for interface in self._interfaces.values()
+            for interface in self._interfaces
         ]
 
     # CMD
 
     def _interface(self, name):
-        interface = self._interfaces.get(_text(name, "the interface's name"))
-        if interface is None:
-            raise CommandError("unknown interface {}".format(_quote(name)))
-        return interface
+        name = _text(name, "the interface's name")
+        for interface in self._interfaces:
+            if interface.name == name:
+                return interface
+        raise CommandError("unknown interface {}".format(_quote(name)))
 
     async def _start_interface(self, client, name=FAKE_INTERFACE):
         await self._interface(name).start()
