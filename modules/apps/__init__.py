@@ -35,7 +35,7 @@ def load(name):
     if not name or not all(c == "_" or c.isalpha() or c.isdigit() for c in name):
         raise AppError("app {}: a name has letters, digits and _ only".format(repr(name)))
     if name in _FROZEN:
-        return getattr(__import__("apps." + name, None, None, ("app_main",)), "app_main")
+        return __import__("apps." + name, None, None, ("app_main",)).app_main
     for folder in _FOLDERS:
         if folder not in sys.path:
             sys.path.append(folder)

@@ -584,10 +584,9 @@ async def test_lone_surrogate_does_not_end_connections(image):
     async with Page(image.ws) as page, Page(image.ws) as other:
         await page.send("CMD", "start_interface")
         await page.connection.send('["CMD", "send_message", ["a\\ud800b"]]')
+        assert "Unicode" in await page.event("error")
         await page.round_trip()
         await other.round_trip()
-        # Refused, or replaced by something that is text.
-        assert page.count("error") + page.count("fake_interface/msg") == 1
 
 
 @with_files

@@ -14,11 +14,10 @@ FOLDER = "/tmp/test_device_config"
 
 def in_folder(files, call):
     """Run `call` with a folder holding `files` (name -> object or text) as the filesystem."""
-    for path in (FOLDER,):
-        try:
-            os.mkdir(path)
-        except OSError:
-            pass
+    try:
+        os.mkdir(FOLDER)
+    except OSError:
+        pass
     for name in os.listdir(FOLDER):
         os.remove(FOLDER + "/" + name)
     for name, content in files.items():

@@ -65,8 +65,12 @@ def at(flash, function):
 def formatted(*saves):
     flash = Flash()
     vfs.VfsLfs2.mkfs(flash)
-    for value in saves:
-        at(flash, lambda: storage.save("/flash/network.json", value))
+
+    def save_all():
+        for value in saves:
+            storage.save("/flash/network.json", value)
+
+    at(flash, save_all)
     return flash
 
 
