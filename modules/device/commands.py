@@ -10,6 +10,7 @@ import json
 from asyncio import create_task
 
 from interfaces.base import NotRunning, QueueFull
+from websockets import ConnectionClosed
 
 from .log import lines, report
 from .wifi import WifiError, check_password, check_ssid
@@ -77,6 +78,10 @@ class Commands:
         except MemoryError:
             gc.collect()
             reply = {"error": "out of memory"}
+        except Exception as error:
+            # A defect costs its sender an answer, not the connection.
+            report("a command failed", error)
+            reply = {"error": "the command failed, see the log"}
         if reply is not None:
             # Changes that the command made come before its answer.
             self._hub.flush()
@@ -165,11 +170,11 @@ class Commands:
         self._hub.info("Testing network " + ssid)
         try:
             good, reason = await self._wifi.test(ssid, password)
-        except (ValueError, WifiError) as error:
-            await client.send(json.dumps({"error": "test_new_sta: {}".format(error)}))
-            return
-        except Exception as error:
-            report("test of a network failed", error)
+        except WifiError as error:
+            try:
+                await client.send(json.dumps({"error": "test_new_sta: {}".format(error)}))
+            except ConnectionClosed:
+                pass
             return
         self._hub.info("Network {}: {}".format(ssid, "works" if good else reason))
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from websockets.asyncio.client import connect
 
-from page import Page
+from command_client import Page
 from raw import Connection
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from page import PASSWORDS, Page
+from command_client import PASSWORDS, Page
 from raw import TEXT, Connection, frame
 
 WORKSHOP = {"ssid": "workshop", "password": "correct-horse", "rssi": -48, "channel": 6}

@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.server import serve
 from websockets.utils import accept_key
 
-from page import Page, Protocol
+from command_client import Page, Protocol
 from support import free_port
 
 
