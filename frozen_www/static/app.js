@@ -221,7 +221,11 @@ class InterfaceCard {
       if (button.value === "0" || button.value === "1")
         button.setAttribute("aria-pressed", state[`${this.name}/value`] === Number(button.value));
     }
-    setText(this.why, !connection.online ? OFFLINE : running ? "" : "Start the interface to send.");
+    // A pin that is an input shows its level and takes nothing.
+    const isInput = state[`${this.name}/direction`] === "in";
+    if (this.type === "gpio") this.root.querySelector("[role=group]").hidden = isInput;
+    const hint = isInput || running ? "" : "Start the interface to send.";
+    setText(this.why, connection.online ? hint : OFFLINE);
     this.renderRows();
   }
 

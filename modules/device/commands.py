@@ -12,6 +12,7 @@ from asyncio import create_task
 from interfaces.base import NotRunning, QueueFull
 from websockets import ConnectionClosed
 
+from .json_text import loads
 from .log import lines, report
 from .wifi import WifiError, check_password, check_ssid
 
@@ -223,9 +224,9 @@ def parse(message):
         except UnicodeError:
             raise CommandError("message is not UTF-8")
     try:
-        request = json.loads(message)
-    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
-        raise CommandError("message is not JSON: {}".format(_quote(message)))
+        request = loads(message)
+    except ValueError as error:
+        raise CommandError("message is not JSON ({}): {}".format(error, _quote(message)))
     if not isinstance(request, list):
         raise CommandError('message is not a list like ["GET", "wifi", []]')
     if not 2 <= len(request) <= 3:

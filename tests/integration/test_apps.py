@@ -100,6 +100,41 @@ def app_main(config):
         assert await client.recv() == "LOUD"
 
 
+THERMOMETER = """
+import asyncio
+
+from interfaces.base import Interface
+from sensor import read
+
+
+class Thermometer(Interface):
+    type = "thermometer"
+    title = "Thermometer"
+
+    async def run(self):
+        while True:
+            self.emit("celsius", read())
+            await asyncio.sleep(10)
+"""
+
+
+async def test_interface_of_the_user(make_image):
+    interfaces = [{"name": "room", "type": "thermometer.Thermometer"}]
+    image = make_image(
+        files={
+            "app.json": {"interfaces": interfaces},
+            "thermometer.py": THERMOMETER,
+            "lib/sensor.py": "def read():\n    return 21.5\n",
+        }
+    )
+    async with Page(image.ws) as page:
+        assert page.state["hal"] == [
+            {"name": "room", "type": "thermometer", "title": "Thermometer"}
+        ]
+        await page.send("CMD", "start_interface", ["room"])
+        assert await page.event("room/celsius") == 21.5
+
+
 # Recovery
 
 FAILING = {

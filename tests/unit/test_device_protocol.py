@@ -8,6 +8,7 @@ from device import log as log_module
 from device.commands import MAX_COMMAND, CommandError, parse
 from device.home import RETRY_JITTER, delay, uri
 from device.hub import Hub
+from device.json_text import loads
 from device.web import same_host, same_origin
 
 HOST_ONLY = True  # device.web needs the packed assets
@@ -168,3 +169,29 @@ def test_foreign_pages_may_not():
         assert not same_host(origin, "device:7777"), origin
     assert not same_origin("http://device", None)
     assert not same_host("http://device", None)
+
+
+def test_json_of_any_character_and_bounded_depth():
+    for text, value in (
+        ('["\\ud83d\\ude42"]', ["🙂"]),
+        ('["a\\ud83d\\ude42b\\ud83d\\ude42"]', ["a🙂b🙂"]),
+        ('["\\\\ud83d\\\\ude42"]', ["\\ud83d\\ude42"]),
+        ('["\\u00e9\\"[[[[[[[[[["]', ['é"[[[[[[[[[[']),
+        ('["\\n\\ud83d\\ude42\\t"]', ["\n🙂\t"]),
+        ('{"a": [[[[[[[1]]]]]]]}', {"a": [[[[[[[1]]]]]]]}),
+    ):
+        assert loads(text) == value, text
+    for text in ("[" * 9 + "]" * 9, "[" * 4096, '{"a":' * 9 + "1" + "}" * 9):
+        try:
+            loads(text)
+        except ValueError as error:
+            assert "levels" in str(error)
+        else:
+            raise AssertionError(text)
+    for text in ("", "[", '["\\ud83d', '["\\ud83d\\', '["\\ud83d\\ude4"]', "[1] 2"):
+        try:
+            loads(text)
+        except ValueError as error:
+            assert str(error) == "malformed JSON", text
+        else:
+            raise AssertionError(text)
