@@ -41,8 +41,12 @@ def load(name):
         return __import__("apps." + name, None, None, ("app_main",)).app_main
     app_main = getattr(__import__(name), "app_main", None)
     if app_main is None:
+        main = name + ".main"
         try:
-            app_main = __import__(name + ".main", None, None, ("app_main",)).app_main
-        except (ImportError, AttributeError):
-            raise AppError("app {} has no app_main".format(name))
+            app_main = getattr(__import__(main, None, None, ("app_main",)), "app_main", None)
+        except ImportError as error:
+            if main not in str(error):
+                raise  # something that the app imports is missing
+    if app_main is None:
+        raise AppError("app {} has no app_main".format(name))
     return app_main
