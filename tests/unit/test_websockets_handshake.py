@@ -164,11 +164,11 @@ def test_header_with_a_line_break_is_refused():
 
 
 def test_rules_for_responses():
-    assert handshake.check_response(response_fields(), KEY, None) is None
+    assert handshake.check_response(response_fields(), KEY, None) == (None, None)
     fields = response_fields(upgrade="WebSocket", connection="upgrade")
-    assert handshake.check_response(fields, KEY, None) is None
+    assert handshake.check_response(fields, KEY, None) == (None, None)
     fields = response_fields(sec_websocket_protocol="chat")
-    assert handshake.check_response(fields, KEY, ["chat"]) == "chat"
+    assert handshake.check_response(fields, KEY, ["chat"]) == ("chat", None)
     for changes, asked in (
         ({"upgrade": None}, None),
         ({"upgrade": "h2c"}, None),
