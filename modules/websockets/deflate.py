@@ -61,15 +61,19 @@ class Deflate:
             payload: bytes-like, or str that is taken as UTF-8.
 
         Returns:
-            A memoryview to be sent as the payload, or None when that would be no shorter.
+            A memoryview to be sent as the payload, or None when that would be no shorter
+            or there isn't the memory for it.
         """
         global _table
         size = len(memoryview(payload))
         if size < MIN_SIZE:
             return None
-        if _table is None:
-            _table = bytearray(2 << _HASH_BITS)
-        out = bytearray(size)
+        try:
+            if _table is None:
+                _table = bytearray(2 << _HASH_BITS)
+            out = bytearray(size)
+        except MemoryError:
+            return None
         n = _compress(payload, size, out, _table, 1 << self.bits)
         return memoryview(out)[:n] if n else None
 
