@@ -15,10 +15,10 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 test bench picture clean source assets
+.PHONY: help run host host32 test conformance bench picture clean source assets
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: host ## Build the host image and run it: HOST, HTTP_PORT, WS_PORT, DATA, ARGS="--heap 128k"
 	@exec build/host/websock --host $(HOST) --http-port $(HTTP_PORT) --ws-port $(WS_PORT) \
@@ -32,6 +32,9 @@ host32: source assets ## Build build/host32/websock, with objects as large as on
 
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
+
+conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
+	@$(PYTHON) tests/conformance/run.py $(ARGS)
 
 bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment
