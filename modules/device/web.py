@@ -2,31 +2,15 @@
 
 import gc
 import json
-import os
 
 import build_info
-from httpd import HTTPError, Response, Server, asset
+from httpd import HTTPError, Response, Server, asset, file_response
 from httpd.assets import find, names
 
 from . import log
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"
-
-# Bytes read from a file at a time.
-_BLOCK = 1024
-
-_TYPES = (
-    (".htm", "text/html; charset=utf-8"),
-    (".html", "text/html; charset=utf-8"),
-    (".css", "text/css; charset=utf-8"),
-    (".js", "text/javascript; charset=utf-8"),
-    (".json", "application/json"),
-    (".svg", "image/svg+xml"),
-    (".png", "image/png"),
-    (".ico", "image/x-icon"),
-    (".txt", "text/plain; charset=utf-8"),
-)
 
 
 def same_origin(origin, host):
@@ -120,7 +104,7 @@ def page(request, name):
     Raises:
         HTTPError: 404.
     """
-    response = _file(name)
+    response = _file(request, name)
     if response is not None:
         return response
     if find(name) is None:
@@ -135,31 +119,14 @@ def page(request, name):
     return asset(name)(request)
 
 
-def _file(name):
+def _file(request, name):
     # Never out of the folder: no "..", no empty or hidden segment.
     for segment in name.split("/"):
         if not segment or segment.startswith("."):
             return None
     try:
-        size = os.stat(OVERRIDE + name)[6]
-        file = open(OVERRIDE + name, "rb")
-    except OSError:
+        return file_response(request, OVERRIDE + name, (("Cache-Control", "no-cache"),))
+    except HTTPError as error:
+        if error.status != 404:
+            raise
         return None
-    content_type = "application/octet-stream"
-    for extension, kind in _TYPES:
-        if name.endswith(extension):
-            content_type = kind
-    return Response(
-        _blocks(file), 200, content_type, (("Cache-Control", "no-cache"),), length=size
-    )
-
-
-def _blocks(file):
-    try:
-        while True:
-            block = file.read(_BLOCK)
-            if not block:
-                return
-            yield block
-    finally:
-        file.close()

@@ -39,6 +39,8 @@ class Connection:
     is cancelled leaves the stream whole.
     """
 
+    peer = None  # a client's address, as accept() gave it
+
     def __init__(self, sock, group=None):
         sock.setblocking(False)
         # Without it a second small write waits for the peer's delayed ACK, about 40 ms.
@@ -152,7 +154,7 @@ class Connection:
                 n = sock.write(data)
             except OSError as error:
                 # Not from here: the caller may be in the middle of the protocol's work.
-                poller.current().defer(lambda: self.abort(error))
+                poller.current().defer(lambda error=error: self.abort(error))
                 return
             data = memoryview(data)
             if n == len(data):
