@@ -71,6 +71,7 @@ class Connection {
     this.abandon();
     this.reason = code === 1012 ? "Device is restarting" : "Connection lost";
     if (wasOnline) this.handlers.close(this.reason);
+    else askForLogin();
     const most = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** this.failures++);
     this.wait(Date.now() + Math.max(RETRY_MIN, (most * (1 + Math.random())) / 2));
   }
@@ -98,6 +99,16 @@ class Connection {
     if (!this.online || this.socket.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify([verb, item, args]));
     return true;
+  }
+}
+
+/** A handshake that fails may be one without a session, which a script is not told. */
+async function askForLogin() {
+  try {
+    const session = await (await fetch("/api/session")).json();
+    if (!session.authenticated) location.assign("/login");
+  } catch {
+    return; // the device is away, not shut
   }
 }
 

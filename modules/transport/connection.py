@@ -39,6 +39,8 @@ class Connection:
     is cancelled leaves the stream whole.
     """
 
+    peer = None  # a client's address, as accept() gave it
+
     def __init__(self, sock, group=None):
         sock.setblocking(False)
         # Without it a second small write waits for the peer's delayed ACK, about 40 ms.

@@ -92,7 +92,7 @@ class Listener:
     def ready(self, events):
         group = self.group
         try:
-            sock, _ = self.sock.accept()
+            sock, address = self.sock.accept()
         except OSError as error:
             if error.errno != EAGAIN:
                 self._rest()
@@ -114,6 +114,7 @@ class Listener:
             sock.close()
             raise
         try:
+            connection.peer = address
             group.connections.append(connection)
             connection.start(self._factory(connection, over))
         except BaseException:

@@ -60,6 +60,10 @@ class _Handshake:
     def idle(self):
         return False
 
+    @property
+    def peer(self):
+        return self.transport.peer
+
     def data_received(self, buf, start, end):
         if self._refused:
             return end
@@ -170,7 +174,7 @@ class Server:
             handshake.check_origin(fields, origins or self._origins)
             result = None
             if self._process_request is not None:
-                result = self._process_request(_Refuser(request), request)
+                result = self._process_request(_Refuser(request, reply.peer), request)
                 if hasattr(result, "throw"):  # a coroutine
                     reply.wait()
                     create_task(self._process(result, request, key, reply))
@@ -266,6 +270,7 @@ class _Reply:
 
     def __init__(self, request):
         self._request = request
+        self.peer = request.peer
         self.result = None
 
     def accept(self, response, make_protocol):
@@ -279,10 +284,11 @@ class _Reply:
 
 
 class _Refuser:
-    """The connection that `process_request` gets before there is one."""
+    """The connection that `process_request` gets before there is one; `peer` as in transport."""
 
-    def __init__(self, request):
+    def __init__(self, request, peer):
         self.request = request
+        self.peer = peer
 
     def respond(self, status, text):
         """Make the `Response` that refuses with a status and a text."""

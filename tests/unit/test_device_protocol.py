@@ -9,9 +9,9 @@ from device.commands import MAX_COMMAND, CommandError, parse
 from device.home import RETRY_JITTER, delay, uri
 from device.hub import Hub
 from device.json_text import loads
-from device.web import same_host, same_origin
+from device.origin import same_host, same_origin
 
-HOST_ONLY = True  # device.web needs the packed assets
+HOST_ONLY = True  # device.commands needs the host board
 
 
 def error_of(message):

@@ -163,8 +163,8 @@ async def test_error_of_an_endpoint_is_its_own():
 
 async def test_deferred_calls_run_once_and_in_order():
     calls = []
-    poller.current().defer(lambda: calls.append(1))
-    poller.current().defer(lambda: calls.append(2))
+    poller.current().defer(calls.append, 1)
+    poller.current().defer(calls.append, 2)
     assert calls == []
     await asyncio.sleep_ms(0)
     await asyncio.sleep_ms(20)
