@@ -12,6 +12,7 @@ from websockets import Server
 from .commands import Commands
 from .home import Home
 from .hub import Hub
+from .lan import Lan
 from .log import log, report
 from .web import make_server, same_host
 from .wifi import Wifi
@@ -32,7 +33,7 @@ class Device:
         recovery: traceback of the app that failed, when this runs in its place.
 
     Attributes:
-        hub, wifi, commands, home: the parts.
+        hub, wifi, lan, commands, home: the parts.
         group: the connections of all servers.
         sockets: the `websockets.Server`.
         web: the `httpd.Server`.
@@ -57,6 +58,8 @@ class Device:
             log("error", problem)
         self.wifi = Wifi(config, hub.update, log)
         hub.update(self.wifi.status())
+        self.lan = Lan(config, hub.update, log)
+        hub.update(self.lan.status())
         self.interfaces = interfaces.create_all(
             config.get("interfaces"), hub.publish, lambda text: log("error", text)
         )
@@ -80,8 +83,10 @@ class Device:
         http = self.web.listen(config.get("http/ip"), config.get("http/port"))
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
         self.wifi.start()
+        self.lan.start()
         board.extend(self.web, self.group)
-        tasks = [asyncio.create_task(self.wifi.run()), asyncio.create_task(self.home.run())]
+        parts = (self.wifi, self.lan, self.home)
+        tasks = [asyncio.create_task(part.run()) for part in parts]
         gc.collect()
         board.ready(http, sockets)
         try:
