@@ -39,12 +39,13 @@ class Connection:
     is cancelled leaves the stream whole.
     """
 
-    def __init__(self, sock, group=None):
+    def __init__(self, sock, group=None, address=None):
         sock.setblocking(False)
         # Without it a second small write waits for the peer's delayed ACK, about 40 ms.
         sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         self.sock = sock
         self.group = group
+        self.address = address  # the peer's, as the socket module gives it
         self.protocol = None
         self.deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
         self.queued = 0  # bytes written but not taken by the socket
@@ -65,6 +66,33 @@ class Connection:
             self._queue = []
             self._progress = ticks_ms()
         poller.current().add(self, self._events)
+
+    def secure(self, context, server_side, hostname=None):
+        """Speak TLS from now on; the TLS handshake happens as bytes come and go.
+
+        Args:
+            context: a `tls.SSLContext`.
+            hostname: what the server's certificate must be for, in a client.
+
+        Raises:
+            OSError: there isn't the memory for it.
+        """
+        self.sock = context.wrap_socket(
+            self.sock,
+            server_side=server_side,
+            server_hostname=hostname,
+            do_handshake_on_connect=False,
+        )
+
+    @property
+    def remote_address(self):
+        """The peer's (host, port), None when it isn't known."""
+        address = self.address
+        if isinstance(address, (bytes, bytearray)):
+            # The unix port's sockets give the system's structure.
+            family, host, port = socket.sockaddr(address)[:3]
+            return socket.inet_ntop(family, host), port
+        return address and address[:2]
 
     def set_timeout(self, ms):
         """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""
@@ -150,9 +178,10 @@ class Connection:
         if self._queue is None:
             try:
                 n = sock.write(data)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 # Not from here: the caller may be in the middle of the protocol's work.
-                poller.current().defer(lambda: self.abort(error))
+                failure = error  # the name is gone at the end of the clause
+                poller.current().defer(lambda: self.failed(failure))
                 return
             data = memoryview(data)
             if n == len(data):
@@ -253,6 +282,9 @@ class Connection:
             self.protocol.timed_out()
 
     def failed(self, error):
+        if isinstance(error, ValueError) and hasattr(self.sock, "cipher"):
+            # How the tls module tells of a certificate that it doesn't accept.
+            error = ConnectionLost("TLS: " + str(error).strip())
         # A socket's errors are the peer's business; anything else is a defect or lack of memory.
         if not isinstance(error, OSError):
             poller.report("connection closed", error)
@@ -264,12 +296,16 @@ class Connection:
             poller.current().modify(self.sock, events)
 
 
-def open_connection(host, port, protocol, group=None):
+def open_connection(host, port, protocol, group=None, ssl=None, server_hostname=None):
     """Begin to connect to `host`:`port` and return the `Connection` of `protocol`.
 
     Returns at once; what is written is sent when the connection stands. A refused connection
     ends in `protocol.connection_lost(error)`; one that is never answered is for the protocol's
     deadline. Name resolution blocks (MicroPython's getaddrinfo), so prefer addresses.
+
+    Args:
+        ssl: a `tls.SSLContext` to connect with TLS.
+        server_hostname: what the server's certificate must be for, `host` by default.
 
     Raises:
         OSError: the name can't be resolved or no socket is free.
@@ -277,12 +313,14 @@ def open_connection(host, port, protocol, group=None):
     family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     sock = socket.socket(family, kind, proto)
     try:
-        connection = Connection(sock, group)
+        connection = Connection(sock, group, address)
         try:
             sock.connect(address)
         except OSError as error:
             if error.errno != EINPROGRESS:
                 raise
+        if ssl is not None:
+            connection.secure(ssl, False, server_hostname or host)
         connection.start(protocol, connecting=True)
     except BaseException:
         sock.close()

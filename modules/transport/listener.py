@@ -58,14 +58,16 @@ class Listener:
         protocol_factory: called as `protocol_factory(connection, overloaded)`; `overloaded` asks
             for a protocol that refuses politely (HTTP 503) and closes.
         group: the `Group` that the connections count in.
+        ssl: a `tls.SSLContext` with a certificate, to serve with TLS.
 
     Raises:
         AddressError: the address isn't ours, or the port is taken.
     """
 
-    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG):
+    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG, ssl=None):
         self._factory = protocol_factory
         self.group = group
+        self._ssl = ssl
         self._resting = False
         sock = None
         try:
@@ -92,7 +94,7 @@ class Listener:
     def ready(self, events):
         group = self.group
         try:
-            sock, _ = self.sock.accept()
+            sock, address = self.sock.accept()
         except OSError as error:
             if error.errno != EAGAIN:
                 self._rest()
@@ -109,7 +111,9 @@ class Listener:
         else:
             group.accepted += 1
         try:
-            connection = Connection(sock, group)
+            connection = Connection(sock, group, address)
+            if self._ssl is not None:
+                connection.secure(self._ssl, True)
         except BaseException:
             sock.close()
             raise
