@@ -67,23 +67,6 @@ class Connection:
             self._progress = ticks_ms()
         poller.current().add(self, self._events)
 
-    def secure(self, context, server_side, hostname=None):
-        """Speak TLS from now on; the TLS handshake happens as bytes come and go.
-
-        Args:
-            context: a `tls.SSLContext`.
-            hostname: what the server's certificate must be for, in a client.
-
-        Raises:
-            OSError: there isn't the memory for it.
-        """
-        self.sock = context.wrap_socket(
-            self.sock,
-            server_side=server_side,
-            server_hostname=hostname,
-            do_handshake_on_connect=False,
-        )
-
     @property
     def remote_address(self):
         """The peer's (host, port), None when it isn't known."""
@@ -282,9 +265,6 @@ class Connection:
             self.protocol.timed_out()
 
     def failed(self, error):
-        if isinstance(error, ValueError) and hasattr(self.sock, "cipher"):
-            # How the tls module tells of a certificate that it doesn't accept.
-            error = ConnectionLost("TLS: " + str(error).strip())
         # A socket's errors are the peer's business; anything else is a defect or lack of memory.
         if not isinstance(error, OSError):
             poller.report("connection closed", error)
@@ -294,6 +274,39 @@ class Connection:
         if events != self._events and self.sock is not None:
             self._events = events
             poller.current().modify(self.sock, events)
+
+
+class SecureConnection(Connection):
+    """The same with TLS, whose handshake happens as bytes come and go.
+
+    Args:
+        context: a `tls.SSLContext`.
+        hostname: what the server's certificate must be for; None makes this the server's side.
+
+    Raises:
+        OSError: there isn't the memory for it.
+    """
+
+    def __init__(self, sock, group, address, context, hostname=None):
+        super().__init__(sock, group, address)
+        self._plain = sock
+        self.sock = context.wrap_socket(
+            sock,
+            server_side=hostname is None,
+            server_hostname=hostname,
+            do_handshake_on_connect=False,
+        )
+
+    def abort(self, error=None):
+        super().abort(error)
+        # After a handshake that failed, an SSLSocket doesn't close the socket below any more.
+        self._plain.close()
+
+    def failed(self, error):
+        if isinstance(error, ValueError):
+            # How the tls module tells of a certificate that it doesn't accept.
+            error = ConnectionLost("TLS: " + str(error).strip())
+        super().failed(error)
 
 
 def open_connection(host, port, protocol, group=None, ssl=None, server_hostname=None):
@@ -313,14 +326,15 @@ def open_connection(host, port, protocol, group=None, ssl=None, server_hostname=
     family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     sock = socket.socket(family, kind, proto)
     try:
-        connection = Connection(sock, group, address)
+        if ssl is None:
+            connection = Connection(sock, group, address)
+        else:
+            connection = SecureConnection(sock, group, address, ssl, server_hostname or host)
         try:
             sock.connect(address)
         except OSError as error:
             if error.errno != EINPROGRESS:
                 raise
-        if ssl is not None:
-            connection.secure(ssl, False, server_hostname or host)
         connection.start(protocol, connecting=True)
     except BaseException:
         sock.close()

@@ -6,7 +6,7 @@ from errno import EAGAIN
 from select import POLLIN
 
 from . import poller
-from .connection import Connection
+from .connection import Connection, SecureConnection
 
 # Connections over the limit that are still told so (503) instead of being dropped unheard.
 OVERFLOW = 2
@@ -111,9 +111,10 @@ class Listener:
         else:
             group.accepted += 1
         try:
-            connection = Connection(sock, group, address)
-            if self._ssl is not None:
-                connection.secure(self._ssl, True)
+            if self._ssl is None:
+                connection = Connection(sock, group, address)
+            else:
+                connection = SecureConnection(sock, group, address, self._ssl)
         except BaseException:
             sock.close()
             raise

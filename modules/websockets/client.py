@@ -31,7 +31,7 @@ _CREDENTIALS = ("authorization", "cookie")
 
 
 class ClientConnection(Connection):
-    """A connection that `connect` made."""
+    """A connection that `connect` made; `response` is the server's `http11.Response`."""
 
     def __init__(self, transport, options, request, subprotocol, agreed, response):
         super().__init__(transport, options, request, subprotocol, agreed, True)
@@ -95,8 +95,9 @@ class _Handshake:
         transport = self._transport
         self._transport = None
         request = Request(self._uri.target, {})
+        response = Response(101, headers=Headers(head.fields))
         self._result = ClientConnection(
-            transport, self._options, request, chosen, agreed, head
+            transport, self._options, request, chosen, agreed, response
         )
         transport.protocol = self._result
         wake(self._waiting)
