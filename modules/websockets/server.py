@@ -213,6 +213,7 @@ class Server:
         return chosen
 
     def _accepted(self, transport, request, subprotocol, agreed):
+        request.shrink()
         connection = ServerConnection(transport, self, request, subprotocol, agreed)
         self.connections.add(connection)
         create_task(self._handle(connection))
