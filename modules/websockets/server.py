@@ -1,5 +1,6 @@
 """Serving WebSocket connections, on a port of their own or through an HTTP server."""
 
+import gc
 from asyncio import core, create_task
 
 from http11 import BadMessage, parse_request
@@ -214,6 +215,10 @@ class Server:
 
     def _accepted(self, transport, request, subprotocol, agreed):
         request.shrink()
+        # What the handshake leaves behind lies between objects that stay as long as the
+        # connection. Collected only when memory runs out, it would leave holes that are too small
+        # for messages.
+        gc.collect()
         connection = ServerConnection(transport, self, request, subprotocol, agreed)
         self.connections.add(connection)
         create_task(self._handle(connection))
