@@ -106,7 +106,7 @@ class Device:
                 task.cancel()
 
     def _check_client(self, connection, request):
-        if not self.access.allows(request.headers, connection.peer):
+        if not self.access.allows(request.headers, connection.remote_address):
             return connection.respond(401, "log in first")
         return None
 
