@@ -15,10 +15,11 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 test bench picture clean source assets
+.PHONY: help run host host32 test conformance bench picture clean source assets
+.PHONY: firmware firmware-all
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: host ## Build the host image and run it: HOST, HTTP_PORT, WS_PORT, DATA, ARGS="--heap 128k"
 	@exec build/host/websock --host $(HOST) --http-port $(HTTP_PORT) --ws-port $(WS_PORT) \
@@ -33,16 +34,31 @@ host32: source assets ## Build build/host32/websock, with objects as large as on
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
 
-bench: host host32 ## Measure the image beside the reference servers
+conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
+	@$(PYTHON) tests/conformance/run.py $(ARGS)
+
+# The ESP32 images. BOARD and VARIANT are those of boards/*/board.json.
+BOARD ?= ESP32_WEBSOCK
+VARIANT ?=
+
+firmware: assets ## Build an ESP32 image into dist/: BOARD, VARIANT
+	@$(PYTHON) ci/firmware.py $(BOARD) $(VARIANT)
+
+firmware-all: assets ## Build the image of every board and variant
+	@$(PYTHON) ci/firmware.py --all
+
+bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment
+	@$(MAKE) host host32
 	@build/venv-test/bin/python bench/run.py $(ARGS)
 
-picture: host ## Take the README's picture of the page
+picture: ## Take the README's picture of the page
 	@ci/test.sh --only-environment
+	@$(MAKE) host
 	@build/venv-test/bin/python tests/browser/picture.py $(ARGS)
 
-clean: ## Remove everything that was built or downloaded, and build/data
-	rm -rf build
+clean: ## Remove everything that was built or downloaded, build/data and dist
+	rm -rf build dist
 
 source:
 	@$(PYTHON) ci/sources.py

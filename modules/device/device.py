@@ -13,6 +13,7 @@ from .auth import Access
 from .commands import Commands
 from .home import Home
 from .hub import Hub
+from .lan import Lan
 from .log import log, report
 from .origin import same_host
 from .web import make_server
@@ -37,7 +38,7 @@ class Device:
         recovery: traceback of the app that failed, when this runs in its place.
 
     Attributes:
-        hub, wifi, commands, home, access: the parts.
+        hub, wifi, lan, commands, home, access: the parts.
         group: the connections of all servers.
         sockets: the `websockets.Server`.
         web: the `httpd.Server`.
@@ -62,6 +63,8 @@ class Device:
             log("error", problem)
         self.wifi = Wifi(config, hub.update, log)
         hub.update(self.wifi.status())
+        self.lan = Lan(config, hub.update, log)
+        hub.update(self.lan.status())
         self.interfaces = interfaces.create_all(
             config.get("interfaces"), hub.publish, lambda text: log("error", text)
         )
@@ -90,8 +93,10 @@ class Device:
         http = self.web.listen(config.get("http/ip"), config.get("http/port"))
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
         self.wifi.start()
+        self.lan.start()
         board.extend(self.web, self.group)
-        tasks = [asyncio.create_task(self.wifi.run()), asyncio.create_task(self.home.run())]
+        parts = (self.wifi, self.lan, self.home)
+        tasks = [asyncio.create_task(part.run()) for part in parts]
         gc.collect()
         board.ready(http, sockets)
         try:

@@ -83,17 +83,18 @@ class Connection:
         if self.sock is not None and not self._events & POLLIN:
             self._watch(self._events | POLLIN)
             if self._tail:
-                poller.current().defer(self._receive_tail)
+                poller.current().defer(self._deliver_tail, self._tail)
 
     @property
     def reading(self):
         """False while paused or closed."""
         return bool(self._events & POLLIN)
 
-    def _receive_tail(self):
-        if self.sock is None or self._tail is None or not self._events & POLLIN:
+    def _deliver_tail(self, tail):
+        # Only if nothing has happened since: not closed, paused or delivered.
+        if self._tail is not tail or not self._events & POLLIN:
             return
-        tail, self._tail = self._tail, None
+        self._tail = None
         _view[: len(tail)] = tail
         try:
             self._deliver(len(tail))
@@ -154,7 +155,7 @@ class Connection:
                 n = sock.write(data)
             except OSError as error:
                 # Not from here: the caller may be in the middle of the protocol's work.
-                poller.current().defer(lambda error=error: self.abort(error))
+                poller.current().defer(self.abort, error)
                 return
             data = memoryview(data)
             if n == len(data):

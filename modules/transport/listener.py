@@ -54,7 +54,7 @@ class Listener:
 
     Args:
         host: address or name to listen at.
-        port: TCP port, 0 for any free one (see `port`).
+        port: TCP port, 0 for any free one.
         protocol_factory: called as `protocol_factory(connection, overloaded)`; `overloaded` asks
             for a protocol that refuses politely (HTTP 503) and closes.
         group: the `Group` that the connections count in.

@@ -56,9 +56,9 @@ class Poller(core.IOQueue):
         if self.map.pop(id(sock), None) is not None:
             self.poller.unregister(sock)
 
-    def defer(self, call):
-        """Call `call()` from the event loop, before it next waits."""
-        self._deferred.append(call)
+    def defer(self, call, argument):
+        """Call `call(argument)` from the event loop, before it next waits."""
+        self._deferred.append((call, argument))
 
     def remove(self, task):
         """Forget a task that waits for a stream (called when the task is cancelled)."""
@@ -80,8 +80,11 @@ class Poller(core.IOQueue):
         """
         if self._deferred:
             calls, self._deferred = self._deferred, []
-            for call in calls:
-                call()
+            for call, argument in calls:
+                try:
+                    call(argument)
+                except Exception as error:
+                    report("a deferred call failed", error)
             if dt > 0:
                 dt = 0
         elif dt == 0 and self._steps > 0:

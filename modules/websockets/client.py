@@ -6,7 +6,7 @@ from asyncio import core, sleep
 from http11 import BadMessage, parse_response
 from transport import open_connection, report, suspend, wake
 
-from . import handshake
+from . import deflate, handshake
 from .connection import Connection, Options
 from .exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from .server import Request
@@ -22,8 +22,8 @@ BACKOFF_MAX = 90
 class ClientConnection(Connection):
     """A connection that `connect` made."""
 
-    def __init__(self, transport, options, request, subprotocol, response):
-        super().__init__(transport, options, request, subprotocol, True)
+    def __init__(self, transport, options, request, subprotocol, agreed, response):
+        super().__init__(transport, options, request, subprotocol, agreed, True)
         self.response = response
 
 
@@ -71,14 +71,21 @@ class _Handshake:
             self._end(InvalidStatus(head))
             return end
         try:
-            chosen = handshake.check_response(head.fields, self._key, self._subprotocols)
+            chosen, agreed = handshake.check_response(
+                head.fields,
+                self._key,
+                self._subprotocols,
+                self._options.compression is not None,
+            )
         except ValueError as error:
             self._end(InvalidHandshake("bad handshake response: " + str(error)))
             return end
         transport = self._transport
         self._transport = None
         request = Request(self._uri.target, {})
-        self._result = ClientConnection(transport, self._options, request, chosen, head)
+        self._result = ClientConnection(
+            transport, self._options, request, chosen, agreed, head
+        )
         transport.protocol = self._result
         wake(self._waiting)
         return head.end
@@ -153,7 +160,10 @@ class connect:
 
     async def _connect(self):
         uri = self._uri
-        head, key = handshake.request(uri, self._origin, self._subprotocols, self._headers)
+        extension = None if self._options.compression is None else deflate.offer()
+        head, key = handshake.request(
+            uri, self._origin, self._subprotocols, self._headers, extension
+        )
         protocol = _Handshake(uri, key, self._subprotocols, self._options)
         transport = open_connection(uri.host, uri.port, protocol)
         protocol.begin(transport, head, self._open_timeout)

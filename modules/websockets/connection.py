@@ -9,7 +9,7 @@ from transport import suspend, wake
 from . import frames
 from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 from .frames import BINARY, CLOSE, CONT, PING, TEXT, Close
-from .protocol import OPEN, Protocol
+from .protocol import CLOSED, OPEN, Protocol
 
 # Sizes are those of Python's `websockets` (1 MiB, 16 frames, 32 KiB), cut to what a chip has.
 MAX_SIZE = 32_768
@@ -37,8 +37,9 @@ class Options:
         write_limit=WRITE_LIMIT,
         compression=None,
     ):
-        if compression is not None:
-            raise NotImplementedError("compression")
+        if compression not in (None, "deflate"):
+            raise ValueError("compression is None or \"deflate\"")
+        self.compression = compression
         self.ping_interval = _ms(ping_interval)
         self.ping_timeout = _ms(ping_timeout)
         self.close_timeout = _ms(close_timeout)
@@ -95,9 +96,9 @@ class Connection:
 
     idle = False
 
-    def __init__(self, transport, options, request, subprotocol, is_client):
+    def __init__(self, transport, options, request, subprotocol, deflate, is_client):
         self.transport = transport
-        self.protocol = Protocol(is_client, options.max_size)
+        self.protocol = Protocol(is_client, options.max_size, deflate)
         self.options = options
         self.request = request
         self.subprotocol = subprotocol
@@ -151,6 +152,8 @@ class Connection:
         protocol = self.protocol
         if protocol.state != OPEN:
             self.transport.abort()
+        elif protocol.fault is not None:
+            self._fail()
         elif self._keepalive is None:
             payload = urandom(4)
             self._keepalive = Pong(self, payload)
@@ -182,17 +185,29 @@ class Connection:
                 if self._receivers.peek():
                     wake(self._receivers)
         elif event == CLOSE:
-            self._write_output()
-            if self.protocol.close_rcvd is None:
+            protocol = self.protocol
+            if protocol.close_rcvd is None and protocol.state != CLOSED:
+                # The messages before a violation are still answered, if that is done in time.
                 self.transport.set_timeout(LINGER_TIMEOUT_MS)
-            elif self.protocol.is_client:
-                # RFC 6455 section 7.1.1: the server closes the TCP connection first.
-                self.transport.set_timeout(self.options.close_timeout)
+                if not self._messages:
+                    self._fail()
             else:
-                self.transport.close()
+                if protocol.fault is not None:
+                    protocol.fail()
+                self._write_output()
+                if protocol.is_client:
+                    # RFC 6455 section 7.1.1: the server closes the TCP connection first.
+                    self.transport.set_timeout(self.options.close_timeout)
+                else:
+                    self.transport.close()
             wake(self._receivers)
         else:
             self._ponged(self.protocol.data)
+
+    def _fail(self):
+        self.protocol.fail()
+        self._write_output()
+        self.transport.set_timeout(LINGER_TIMEOUT_MS)
 
     def _ponged(self, payload):
         if self._keepalive is not None and self._keepalive.payload == payload:
@@ -253,7 +268,15 @@ class Connection:
         return (ConnectionClosedOK if fine else ConnectionClosedError)(rcvd, sent)
 
     def _ended(self):
-        return self.transport is None or self.protocol.close_rcvd is not None
+        # Whether no more messages come. The receiver having taken all there were, it is also the
+        # moment to answer a violation that came behind them.
+        protocol = self.protocol
+        if self.transport is None or protocol.close_rcvd is not None:
+            return True
+        if protocol.fault is not None:
+            self._fail()
+            return True
+        return False
 
     def _next_message(self):
         message = self._messages.pop(0)
@@ -492,7 +515,8 @@ def broadcast(connections, message):
     if not isinstance(message, (str, bytes, bytearray, memoryview)):
         raise TypeError("a message is str or bytes-like")
     opcode = TEXT if isinstance(message, str) else BINARY
-    shared = None
+    # Frames by the window that they are compressed for, None without compression.
+    shared = {}
     for connection in connections:
         transport = connection.transport
         protocol = connection.protocol
@@ -504,9 +528,11 @@ def broadcast(connections, message):
         elif protocol.is_client:
             connection._write(protocol.encode(opcode, message))
         else:
-            if shared is None:
-                shared = frames.encode(opcode, message)
-            connection._write(shared)
+            window = None if protocol.deflate is None else protocol.deflate.bits
+            frame = shared.get(window)
+            if frame is None:
+                frame = shared[window] = protocol.encode(opcode, message)
+            connection._write(frame)
 
 
 __all__ = ("Close", "Connection", "Options", "broadcast")

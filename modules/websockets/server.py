@@ -5,7 +5,7 @@ from asyncio import core, create_task
 from http11 import BadMessage, parse_request
 from transport import Group, Listener, report, suspend, wake
 
-from . import frames, handshake
+from . import deflate, frames, handshake
 from .connection import Connection, Options
 from .exceptions import ConnectionClosed
 from .protocol import OPEN
@@ -34,8 +34,8 @@ class Response:
 class ServerConnection(Connection):
     """A connection that `serve` accepted."""
 
-    def __init__(self, transport, server, request, subprotocol):
-        super().__init__(transport, server.options, request, subprotocol, False)
+    def __init__(self, transport, server, request, subprotocol, agreed):
+        super().__init__(transport, server.options, request, subprotocol, agreed, False)
         self.server = server
 
     def connection_lost(self, error):
@@ -201,13 +201,16 @@ class Server:
             reply.refuse(result.status_code, result.body, result.headers)
             return
         subprotocol = handshake.choose_subprotocol(request.headers, self._subprotocols)
+        agreed = extension = None
+        if self.options.compression is not None:
+            agreed, extension = deflate.accept(request.headers.get("sec-websocket-extensions"))
         reply.accept(
-            handshake.accept_response(key, subprotocol),
-            lambda transport: self._accepted(transport, request, subprotocol),
+            handshake.accept_response(key, subprotocol, extension),
+            lambda transport: self._accepted(transport, request, subprotocol, agreed),
         )
 
-    def _accepted(self, transport, request, subprotocol):
-        connection = ServerConnection(transport, self, request, subprotocol)
+    def _accepted(self, transport, request, subprotocol, agreed):
+        connection = ServerConnection(transport, self, request, subprotocol, agreed)
         self.connections.add(connection)
         create_task(self._handle(connection))
         return connection

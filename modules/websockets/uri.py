@@ -36,8 +36,8 @@ class URI:
             raise InvalidURI("{}: user information is not supported".format(text))
         host, port = self.authority, ""
         if host.startswith("["):
-            host, _, port = host[1:].partition("]")
-            if port and not port.startswith(":"):
+            host, closed, port = host[1:].partition("]")
+            if not closed or (port and not port.startswith(":")):
                 raise InvalidURI("{}: malformed address".format(text))
             port = port[1:]
         elif ":" in host:

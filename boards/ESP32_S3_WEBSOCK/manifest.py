@@ -1,0 +1,2 @@
+# Nothing is frozen on this board alone.
+include("../common/manifest.py")

@@ -1,0 +1,89 @@
+"""The patches on the ESP32 port, applied to the pinned source by the real git."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+import boards
+import manifests
+import patches
+from common import BuildError
+
+pytest_plugins = ["esp32_fixtures"]
+
+SERIES = patches.of_port(patches.read_series(), "esp32")
+
+
+def touched(patch):
+    """The files that a patch changes."""
+    return re.findall(r"^\+\+\+ b/(\S+)$", patch.read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def tree(pinned_micropython, tmp_path):
+    """A copy of what the patches and the tests read of the pinned source."""
+    target = tmp_path / "micropython"
+    for name in ("py/mpconfig.h", *(name for patch in SERIES for name in touched(patch))):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(pinned_micropython / name, target / name)
+    return target
+
+
+def test_the_patches_of_the_board_are_in_the_series():
+    names = {path.stem for path in SERIES}
+    assert names >= {"manifest-order", "esp32-accept", "esp32-lan-openeth", "esp32-portal-uri"}
+    # The QEMU variant says which patch it needs.
+    variant = boards.BOARDS / "ESP32_WEBSOCK" / "mpconfigvariant_QEMU.cmake"
+    (needed,) = re.findall(r"ports_patch/(\S+)\.patch", variant.read_text())
+    assert needed in names
+
+
+def test_each_patch_has_one_purpose():
+    for patch in SERIES:
+        assert len(touched(patch)) == 1, patch.name
+
+
+def test_the_series_applies_to_the_pinned_source_and_only_once(tree):
+    for patch in SERIES:
+        patches.apply(tree, patch)
+    lan = (tree / "ports/esp32/network_lan.c").read_text()
+    assert lan.count("esp_eth_mac_new_openeth(&mac_config)") == 1
+    # Where the option is off, the code is what it was.
+    assert lan.count("use_openeth") == 3
+    wlan = (tree / "ports/esp32/network_wlan.c").read_text()
+    assert wlan.count("case MP_QSTR_portal_uri:") == 2
+    accept = (tree / "ports/esp32/modsocket.c").read_text()
+    accept = accept[accept.index("mp_obj_t socket_accept(") : accept.index("socket_accept_obj")]
+    assert "errno == ENFILE" in accept
+    assert accept.index("lwip_close(new_fd)") < accept.index("sock->fd = new_fd")
+    for patch in SERIES:
+        with pytest.raises(BuildError) as error:
+            patches.apply(tree, patch)
+        assert f"{patch.name} does not apply to MicroPython 1.28.0" in str(error.value)
+        assert touched(patch)[0] in str(error.value)
+
+
+def test_frozen_modules_have_the_same_order_on_every_filesystem(
+    micropython, tmp_path, monkeypatch
+):
+    tree = tmp_path / "micropython"
+    for name in ("extmod/asyncio", "ports/esp32/modules", "tools"):
+        shutil.copytree(micropython / name, tree / name)
+    (tree / "py").mkdir()
+    shutil.copyfile(micropython / "py/mpconfig.h", tree / "py/mpconfig.h")
+    (patch,) = [path for path in SERIES if path.stem == "manifest-order"]
+    patches.apply(tree, patch)
+    board = boards.find("ESP32_WEBSOCK")
+    as_listed = manifests.resolve(board, tree)
+
+    walk = os.walk
+
+    def reversed_walk(*arguments, **options):
+        for folder, folders, files in walk(*arguments, **options):
+            folders.sort(reverse=True)
+            yield folder, folders, sorted(files, reverse=True)
+
+    monkeypatch.setattr(os, "walk", reversed_walk)
+    assert manifests.resolve(board, tree) == as_listed
