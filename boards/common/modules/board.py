@@ -8,6 +8,9 @@ Names:
     extend(server, group): add the board's own routes.
     ready(http, sockets): the listeners (or None) serve.
     reset(): restart the device.
+    resets(): how often it was called since the power came.
+    trusted(peer): whether a client with this address may use the device while no admin password
+        is set: those of its own access point, which has a password of its own.
 """
 
 import sys
@@ -26,6 +29,8 @@ CONNECTIONS = 11
 LAN = {"phy": "DP83848", "address": 1} if "QEMU" in sys.implementation._machine else None
 
 overrides = {}
+
+_RESETS = b"resets:"
 
 # Before an interface comes up, which takes over the name: <IAM>.local answers (mDNS, DHCP).
 network.hostname(IAM)
@@ -50,4 +55,29 @@ def ready(http, sockets):
 
 def reset():
     """Restart the chip."""
+    memory = machine.RTC().memory()
+    # The memory is an app's, if one has put something there.
+    if not memory or memory.startswith(_RESETS):
+        machine.RTC().memory(_RESETS + str(resets() + 1).encode())
     machine.reset()
+
+
+def resets():
+    """Kept in the RTC's memory, which loses it with the power."""
+    memory = machine.RTC().memory()
+    return int(memory[len(_RESETS) :]) if memory.startswith(_RESETS) else 0
+
+
+def trusted(peer):
+    """Clients of the access point; everybody where there is none to set the password over."""
+    if not hasattr(network, "WLAN"):
+        return True
+    point = network.WLAN(network.AP_IF)
+    if not point.active():
+        return False
+    address, mask = point.ifconfig()[:2]
+    return _subnet(peer[0], mask) == _subnet(address, mask)
+
+
+def _subnet(address, mask):
+    return [int(a) & int(m) for a, m in zip(address.split("."), mask.split("."))]
