@@ -15,7 +15,7 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 test conformance bench picture clean source assets
+.PHONY: help run host host32 test fuzz conformance bench picture clean source assets
 .PHONY: firmware firmware-all
 
 help: ## Show this list
@@ -33,6 +33,9 @@ host32: source assets ## Build build/host32/websock, with objects as large as on
 
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
+
+fuzz: host ## Feed the HTTP server a million damaged requests; ARGS="COUNT SEED"
+	@$(PYTHON) tests/fuzz/run.py $(ARGS)
 
 conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
 	@$(PYTHON) tests/conformance/run.py $(ARGS)

@@ -66,7 +66,8 @@ class Chunked:
             if state == self._DONE:
                 break
             stop = buf.find(b"\r\n", start, end)
-            if (end if stop < 0 else stop) - start > MAX_CHUNK_LINE:
+            # However the line arrives: what ends an incomplete one may be the CR of its end.
+            if (end - 1 if stop < 0 else stop) - start > MAX_CHUNK_LINE:
                 raise BadMessage(400, "chunk line over {} bytes".format(MAX_CHUNK_LINE))
             if stop < 0:
                 break
