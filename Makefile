@@ -16,7 +16,7 @@ export MICROPYTHON_DIR
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 test bench picture clean source assets
-.PHONY: firmware firmware-all
+.PHONY: firmware firmware-all sizes
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ firmware: assets ## Build an ESP32 image into dist/: BOARD, VARIANT
 
 firmware-all: assets ## Build the image of every board and variant
 	@$(PYTHON) ci/firmware.py --all
+
+sizes: source assets ## Show what modules and assets add to flash; fail over a board's budget
+	@$(PYTHON) ci/sizes.py
 
 bench: host host32 ## Measure the image beside the reference servers
 	@ci/test.sh --only-environment
