@@ -15,7 +15,7 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 test bench picture clean source assets
+.PHONY: help run host host32 test fuzz conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
 
 help: ## Show this list
@@ -33,6 +33,12 @@ host32: source assets ## Build build/host32/websock, with objects as large as on
 
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
+
+fuzz: host ## Feed the HTTP server a million damaged requests; ARGS="COUNT SEED"
+	@$(PYTHON) tests/fuzz/run.py $(ARGS)
+
+conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
+	@$(PYTHON) tests/conformance/run.py $(ARGS)
 
 # The ESP32 images. BOARD and VARIANT are those of boards/*/board.json.
 BOARD ?= ESP32_WEBSOCK
@@ -56,12 +62,14 @@ erase: ## Erase a chip's whole flash, settings included: PORT, BOARD
 monitor: ## Show the REPL of a chip, Ctrl-] ends it: PORT
 	@$(PYTHON) ci/flash.py monitor "$(PORT)"
 
-bench: host host32 ## Measure the image beside the reference servers
+bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment
+	@$(MAKE) host host32
 	@build/venv-test/bin/python bench/run.py $(ARGS)
 
-picture: host ## Take the README's picture of the page
+picture: ## Take the README's picture of the page
 	@ci/test.sh --only-environment
+	@$(MAKE) host
 	@build/venv-test/bin/python tests/browser/picture.py $(ARGS)
 
 clean: ## Remove everything that was built or downloaded, build/data and dist

@@ -27,6 +27,7 @@ BUILD = BENCH.parent / "build"
 
 SERVERS = ("image", "limit", "streams", "microdot")
 MESSAGE_SIZES = (64, 4096, 60000)
+ECHO = "/bench/echo"
 
 # Heap of the servers while speed is measured: what they need for 8 messages of 60 kB at once,
 # with room to spare, so that all of them collect garbage equally seldom.
@@ -124,9 +125,7 @@ def speed_measures(clients, seconds):
         return lambda server: httpload.measure(server.http_port, path, clients, seconds)
 
     def echo(size):
-        return lambda server: (
-            wsload.measure(server.ws_port, "/bench/echo", size, clients, seconds).rate
-        )
+        return lambda server: wsload.measure(server.ws_port, ECHO, size, clients, seconds).rate
 
     measures = {
         "HTTP 2 B, responses/s": http("/bench/ok"),
@@ -177,18 +176,16 @@ def measure_memory(names, idle):
     taken = {}
     with running(names, "host32", MEMORY_HEAP) as servers:
         for server in servers:
-            figures[boot][server.name] = ask_allocated(server)
-            opened = open_up_to(
-                idle, lambda server=server: wsload.open_websocket(server.ws_port, "/bench/echo")
+            name = server.name
+            figures[boot][name] = ask_allocated(server)
+            figures[websocket][name], taken[name] = per_connection(
+                server, server.ws_port, idle, lambda port: wsload.open_websocket(port, ECHO)
             )
-            figures[websocket][server.name] = per_connection(server, opened, figures[boot])
-            taken[server.name] = len(opened)
-            close_all(opened)
-            figures[keep_alive][server.name] = None
+            figures[keep_alive][name] = None
             if keeps_connections(server):
-                opened = open_up_to(idle, lambda server=server: open_kept(server.http_port))
-                figures[keep_alive][server.name] = per_connection(server, opened, figures[boot])
-                close_all(opened)
+                figures[keep_alive][name], _ = per_connection(
+                    server, server.http_port, idle, open_kept
+                )
     return figures, taken
 
 
@@ -201,8 +198,16 @@ def ask_allocated(server):
     return result
 
 
-def per_connection(server, opened, at_boot):
-    return round((ask_allocated(server) - at_boot[server.name]) / len(opened))
+def per_connection(server, port, idle, open_one):
+    """(bytes of heap for each idle connection, how many there were)."""
+    before = ask_allocated(server)
+    opened = open_up_to(idle, lambda: open_one(port))
+    figure = round((ask_allocated(server) - before) / len(opened))
+    for connection in opened:
+        connection.close()
+    # The server notices in its own time.
+    time.sleep(0.5)
+    return figure, len(opened)
 
 
 def open_kept(port):
@@ -223,7 +228,7 @@ def keeps_connections(server):
 
 
 def open_up_to(count, open_one):
-    """Open connections until `count` or until the server refuses; one is left free to ask on."""
+    """Open connections until there are `count` or the server refuses, one less then: to ask on."""
     opened = []
     try:
         while len(opened) < count:
@@ -231,13 +236,6 @@ def open_up_to(count, open_one):
     except OSError:
         opened.pop().close()
     return opened
-
-
-def close_all(connections):
-    for connection in connections:
-        connection.close()
-    # The server notices in its own time.
-    time.sleep(0.5)
 
 
 def table(title, figures, names):

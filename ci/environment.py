@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import BuildError, main, say, write_if_changed
+from common import BuildError, locked, main, say, write_if_changed
 
 PIP_TIMEOUT_SECONDS = 20
 PIP_RETRIES = 1
@@ -40,14 +40,14 @@ def ensure(folder, requirements):
     python = folder / "bin" / "python"
     stamp = folder / "requirements"
     key = key_of(Path(requirements))
-    if stamp.is_file() and stamp.read_bytes() == key:
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", str(folder)])
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    install += ["--timeout", str(PIP_TIMEOUT_SECONDS), "--retries", str(PIP_RETRIES)]
-    run([*install, "--require-hashes", "--requirement", str(requirements)])
-    write_if_changed(stamp, key)
+    with locked(folder.parent):
+        if not (stamp.is_file() and stamp.read_bytes() == key):
+            shutil.rmtree(folder, ignore_errors=True)
+            run([sys.executable, "-m", "venv", str(folder)])
+            install = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+            install += ["--timeout", str(PIP_TIMEOUT_SECONDS), "--retries", str(PIP_RETRIES)]
+            run([*install, "--require-hashes", "--requirement", str(requirements)])
+            write_if_changed(stamp, key)
     return python
 
 

@@ -12,7 +12,7 @@ import micropython
 # A head must fit into the block that connections receive into (transport.connection.BLOCK_SIZE).
 MAX_HEAD = 4096
 
-# Longest request line. RFC 9112 section 3 recommends 8000, which a chip can't afford.
+# Longest request line, CRLF included. RFC 9112 section 3 recommends 8000: too much for a chip.
 MAX_REQUEST_LINE = 2048
 
 # Most fields in one head; browsers send about 15.
@@ -172,22 +172,21 @@ def parse_request(buf, start, end):
         BadMessage: with the status to answer.
     """
     stop = buf.find(b"\r\n\r\n", start, end)
+    # The limits hold however the head arrives: whole, or byte by byte.
+    size = (end if stop < 0 else stop + 4) - start
+    if size >= MAX_REQUEST_LINE and buf.find(b"\r\n", start, start + MAX_REQUEST_LINE) < 0:
+        raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
+    if size > MAX_HEAD or (stop < 0 and size == MAX_HEAD):
+        raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
     if stop < 0:
-        line = buf.find(b"\r\n", start, min(end, start + MAX_REQUEST_LINE))
-        if line < 0 and end - start >= MAX_REQUEST_LINE:
-            raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
-        if end - start >= MAX_HEAD:
-            raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
         return None
     fields = _fields(buf, start, stop)
     line, first, second = _offsets[0], _offsets[1], _offsets[2]
-    if line - start > MAX_REQUEST_LINE:
-        raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
     if _is(buf, second + 1, line, b"HTTP/1.1"):
         minor = 1
     elif _is(buf, second + 1, line, b"HTTP/1.0"):
         minor = 0
-    elif buf.find(b"HTTP/", second + 1, line) == second + 1 and buf.find(b" ", second + 1, line) < 0:
+    elif buf[second + 1 : second + 6] == b"HTTP/" and buf.find(b" ", second + 1, line) < 0:
         raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     else:
         raise BadMessage(400, "malformed request line")

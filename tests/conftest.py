@@ -9,6 +9,15 @@ __all__ = ["wait_until"]
 IMAGES = pytest.StashKey[list]()
 
 
+def pytest_collection_finish(session):
+    """Say at once what is missing, instead of in every test."""
+    if (ROOT / "build/host/websock").exists():
+        return
+    for item in session.items:
+        if {"make_image", "micropython"} & set(getattr(item, "fixturenames", ())):
+            pytest.exit('run "make host" first', returncode=2)
+
+
 @pytest.fixture
 def make_image(request, tmp_path):
     """A function that starts an image; its options are those of support.Image, and
@@ -18,8 +27,6 @@ def make_image(request, tmp_path):
 
     An image that still runs at the end of the test is stopped and has to leave cleanly.
     """
-    if not (ROOT / "build/host/websock").exists():
-        pytest.exit('run "make host" first', returncode=2)
     images = request.node.stash.setdefault(IMAGES, [])
 
     def make(data=None, start=True, **options):

@@ -3,3 +3,6 @@
 # The firmware uses asyncio alone. Without threads the interpreter needs no locks round its heap,
 # and KeyboardInterrupt can wait for a point where the program can take it.
 MICROPY_PY_THREAD = 0
+
+# As the ESP32 port does: about a tenth faster than -Os.
+COPT = -O2

@@ -1,13 +1,14 @@
-// The device's page. A WebSocket brings the device's state as keys ("wifi/net/ip") and takes commands.
-// An element that shows a key names it in data-key; interface cards are made from what "hal" lists.
+// The device's page. A WebSocket brings the device's state as keys ("wifi/net/ip") and takes
+// commands. An element that shows a key names it in data-key; interface cards are made from what
+// "hal" lists.
 "use strict";
 
 // Waits, in milliseconds.
 const RETRY_MIN = 500;
 const RETRY_FIRST = 1000;
 const RETRY_MAX = 15000;
-const OPENING_MAX = 10000; // a device that has gone answers nothing, and the browser would wait for minutes
-const QUIET_MAX = 30000; // then the device is asked for a sign of life: a page cannot send a ping
+const OPENING_MAX = 10000; // a device that has gone answers nothing, and browsers wait for minutes
+const QUIET_MAX = 30000; // then the device is asked for a sign of life: pages cannot send pings
 const ANSWER_MAX = 5000;
 
 // What is kept on the page.
@@ -19,7 +20,7 @@ const OFFLINE = "Not connected: sending works again when the connection is back.
 const byId = (id) => document.getElementById(id);
 const template = (id) => byId(id).content.cloneNode(true);
 
-/** A WebSocket that comes back by itself; one timer says what happens next when nothing else does. */
+/** A WebSocket that comes back by itself. Its one timer says what happens if nothing else does. */
 class Connection {
   constructor(url, handlers) {
     this.url = url;
@@ -70,6 +71,7 @@ class Connection {
     this.abandon();
     this.reason = code === 1012 ? "Device is restarting" : "Connection lost";
     if (wasOnline) this.handlers.close(this.reason);
+    else askForLogin();
     const most = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** this.failures++);
     this.wait(Date.now() + Math.max(RETRY_MIN, (most * (1 + Math.random())) / 2));
   }
@@ -92,8 +94,21 @@ class Connection {
     this.after(ANSWER_MAX, () => this.lost());
   }
 
+  /** False when it is too late: a socket that is closing takes messages and drops them. */
   send(verb, item, args) {
+    if (!this.online || this.socket.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify([verb, item, args]));
+    return true;
+  }
+}
+
+/** A handshake that fails may be one without a session, which a script is not told. */
+async function askForLogin() {
+  try {
+    const session = await (await fetch("/api/session")).json();
+    if (!session.authenticated) location.assign("/login");
+  } catch {
+    return; // the device is away, not shut
   }
 }
 
@@ -117,13 +132,13 @@ function asText(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-function setBadge(element, on, text) {
-  element.classList.toggle("on", on === true);
-  element.classList.toggle("off", on === false);
+/** `kind` is "on", "bad" or "". */
+function setBadge(element, kind, text) {
+  element.className = `badge ${kind}`;
   setText(element, text);
 }
 
-/** Appends a line, drops the oldest above `most`, and keeps the end in view unless the reader scrolled up. */
+/** Appends a line, drops the oldest above `most`, stays at the end unless it was scrolled up. */
 function addLine(list, text, most, kind = "info", time = new Date().toTimeString().slice(0, 8)) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 8;
   const line = document.createElement("div");
@@ -139,12 +154,12 @@ const log = (text, kind, time) => addLine(byId("log"), text, LOG_LINES, kind, ti
 
 // Commands
 
+/** Sends a command; `note` is where an error shows. Says whether it was sent. */
 function command(item, args, note) {
-  if (!connection.online) return;
   setText(note, "");
   note.classList.remove("error");
   answerTo = note;
-  connection.send("CMD", item, args);
+  return connection.send("CMD", item, args);
 }
 
 function showError(text) {
@@ -194,13 +209,12 @@ class InterfaceCard {
     this.received.setAttribute("aria-label", `Received: ${title}`);
     form.onsubmit = (event) => {
       event.preventDefault();
-      this.send(input.value);
-      input.value = "";
+      if (this.send(input.value)) input.value = "";
     };
   }
 
   send(text) {
-    command("send_message", [this.name, text], this.note);
+    return command("send_message", [this.name, text], this.note);
   }
 
   receive(value) {
@@ -210,26 +224,31 @@ class InterfaceCard {
   render() {
     const running = state[`${this.name}/running`] === true;
     const error = state[`${this.name}/error`];
-    setBadge(this.badge, running, error ? "Error" : running ? "Running" : "Stopped");
-    this.badge.classList.toggle("bad", Boolean(error));
+    if (error) setBadge(this.badge, "bad", "Error");
+    else setBadge(this.badge, running ? "on" : "", running ? "Running" : "Stopped");
     setText(this.switch, running ? "Stop" : "Start");
     for (const button of this.senders) {
       button.disabled = !connection.online || !running;
       if (button.value === "0" || button.value === "1")
-        button.setAttribute("aria-pressed", Number(state[`${this.name}/value`]) === Number(button.value));
+        button.setAttribute("aria-pressed", state[`${this.name}/value`] === Number(button.value));
     }
-    setText(this.why, !connection.online ? OFFLINE : running ? "" : "Start the interface to send.");
+    // A pin that is an input shows its level and takes nothing.
+    const isInput = state[`${this.name}/direction`] === "in";
+    if (this.type === "gpio") this.root.querySelector("[role=group]").hidden = isInput;
+    const hint = isInput || running ? "" : "Start the interface to send.";
+    setText(this.why, connection.online ? hint : OFFLINE);
     this.renderRows();
   }
 
-  /** What the interface tells about itself beside running: value, baud rate, counters, its error. */
+  /** What the interface tells about itself beside running: its value, counters, an error. */
   renderRows() {
     const rows = [];
     for (const [key, value] of Object.entries(state)) {
       const label = key.startsWith(`${this.name}/`) && key.slice(this.name.length + 1);
       if (!label || label === "running" || value === "") continue;
-      const level = this.type === "gpio" && label === "value";
-      rows.push([label[0].toUpperCase() + label.slice(1).replace(/_/g, " "), level ? (value ? "On" : "Off") : asText(value)]);
+      const level = this.type === "gpio" && label === "value" && (value ? "On" : "Off");
+      const title = label[0].toUpperCase() + label.slice(1).replace(/_/g, " ");
+      rows.push([title, level || asText(value)]);
     }
     const text = rows.join("\n");
     if (text === this.rowsText) return;
@@ -257,7 +276,8 @@ function listInterfaces(list) {
   const roots = [...cards.values()].map((card) => card.root);
   const shown = byId("interfaces");
   // Only when something changed: moving a card would take the focus from it.
-  if (roots.length !== shown.children.length || roots.some((root, i) => root !== shown.children[i]))
+  const current = [...shown.children];
+  if (current.length !== roots.length || current.some((root, i) => root !== roots[i]))
     shown.replaceChildren(...roots);
   byId("no-interfaces").hidden = roots.length > 0;
 }
@@ -265,18 +285,14 @@ function listInterfaces(list) {
 // Wi-Fi
 
 function listNetworks(found) {
-  const strongest = new Map();
-  for (const network of found) {
-    const known = strongest.get(network.ssid);
-    if (network.ssid && !(known && known.rssi >= network.rssi)) strongest.set(network.ssid, network);
-  }
-  const items = [...strongest.values()].map((network) => {
+  const items = found.map((network) => {
     const item = document.createElement("li");
     const button = item.appendChild(document.createElement("button"));
     button.type = "button";
     button.append(document.createElement("span"), document.createElement("small"));
     button.firstChild.textContent = network.ssid;
-    button.lastChild.textContent = `${network.secure ? "Secured" : "Open"}, ${String(network.rssi).replace("-", "−")} dBm`;
+    const strength = String(network.rssi).replace("-", "−");
+    button.lastChild.textContent = `${network.secure ? "Secured" : "Open"}, ${strength} dBm`;
     button.onclick = () => {
       byId("ssid").value = network.ssid;
       markNetwork();
@@ -306,8 +322,8 @@ function renderTest() {
   const running = state["wifi/test/running"] === true;
   const result = state["wifi/test/result"];
   byId("test").hidden = !running && !result;
-  setBadge(byId("test-result"), running || !result ? undefined : result === "Success", running ? "Testing…" : asText(result));
-  byId("test-result").classList.toggle("bad", !running && result === "Fail");
+  if (running) setBadge(byId("test-result"), "", "Testing…");
+  else setBadge(byId("test-result"), result === "Success" ? "on" : "bad", asText(result));
   byId("test-reason").hidden = running;
   byId("test-button").disabled = running || !connection.online;
 }
@@ -315,8 +331,7 @@ function renderTest() {
 const wifiNote = document.querySelector("#wifi-form .note");
 
 byId("scan").onclick = () => {
-  command("scan", [], wifiNote);
-  scanning(true);
+  scanning(command("scan", [], wifiNote));
 };
 byId("ssid").oninput = markNetwork;
 byId("show-password").onclick = (event) => {
@@ -328,15 +343,16 @@ byId("wifi-form").onsubmit = (event) => {
   event.preventDefault();
   const ssid = byId("ssid").value;
   const item = event.submitter.value;
-  command(item, [ssid, byId("password").value], wifiNote);
-  if (item !== "store_new_sta") return;
+  const sent = command(item, [ssid, byId("password").value], wifiNote);
+  if (!sent || item !== "store_new_sta") return;
   saving = ssid;
   connection.send("GET", "wifi", []); // its answer confirms what is stored
 };
 
 function confirmSaved() {
   if (saving === null || state["wifi/stored/ssid"] !== saving) return;
-  setText(wifiNote, `Saved; used ${state["wifi/net/connected"] ? "after the next reboot" : "from now on"}.`);
+  const since = state["wifi/net/connected"] ? "after the next reboot" : "from now on";
+  setText(wifiNote, `Saved; used ${since}.`);
   saving = null;
 }
 
@@ -358,6 +374,11 @@ for (const opener of document.querySelectorAll("[data-confirm]")) {
   panel.querySelector("[data-cancel]").onclick = () => toggle(false);
   panel.onkeydown = (event) => event.key === "Escape" && toggle(false);
 }
+
+byId("leave-recovery").onclick = () => {
+  const note = document.querySelector("#recovery .note");
+  if (command("set", ["app", "demo"], note)) command("reboot", [], note);
+};
 
 // Collapsed cards stay collapsed; storage may be forbidden, and the page does without it then
 
@@ -386,10 +407,10 @@ document.addEventListener(
 
 function render() {
   for (const element of document.querySelectorAll("[data-key]")) {
-    const value = state[element.dataset.key];
-    const { words, empty = element.tagName === "DD" ? "–" : "" } = element.dataset;
+    const { key, needs, words, empty = element.tagName === "DD" ? "–" : "" } = element.dataset;
+    const value = needs && !state[needs] ? undefined : state[key];
     const text = words && value !== undefined ? words.split("|")[value ? 0 : 1] : asText(value);
-    if (element.classList.contains("badge")) setBadge(element, value, text);
+    if (element.classList.contains("badge")) setBadge(element, value ? "on" : "", text);
     else setText(element, text || empty);
   }
   document.title = state.iam || "Device";
@@ -400,7 +421,8 @@ function render() {
 
 /** After the connection came or went. */
 function renderOnline() {
-  for (const button of document.querySelectorAll("[data-online]")) button.disabled = !connection.online;
+  for (const button of document.querySelectorAll("[data-online]"))
+    button.disabled = !connection.online;
   setText(byId("wifi-why"), connection.online ? "" : OFFLINE);
   scanning(false);
   render();
@@ -441,12 +463,13 @@ function takeKeys(keys) {
   render();
 }
 
-const connection = new Connection(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
+const scheme = location.protocol === "https:" ? "wss" : "ws";
+const connection = new Connection(`${scheme}://${location.host}/ws`, {
   status(text, retry) {
     setText(byId("connection-state"), text);
     setText(byId("connection-retry"), retry);
     byId("retry").hidden = !retry;
-    byId("connection").className = text === "Connected" ? "connected" : retry ? "lost" : "connecting";
+    byId("connection").className = retry ? "lost" : "connected";
   },
   open() {
     if (connection.reason) log("Connected again");

@@ -10,7 +10,7 @@ DEVICE = "demo"
 
 _FROZEN = (DEVICE, "echoserver")
 
-# Where a user's app is looked for. Modules that it imports may lie in /lib.
+# Where a user's apps, interfaces and what they import are looked for, after the frozen modules.
 _FOLDERS = ("/", "/apps", "/lib")
 
 
@@ -34,19 +34,19 @@ def load(name):
     # It becomes a module's name: a dot or a slash would reach outside of the folders.
     if not name or not all(c == "_" or c.isalpha() or c.isdigit() for c in name):
         raise AppError("app {}: a name has letters, digits and _ only".format(repr(name)))
-    if name in _FROZEN:
-        return getattr(__import__("apps." + name, None, None, ("app_main",)), "app_main")
     for folder in _FOLDERS:
         if folder not in sys.path:
             sys.path.append(folder)
-    module = __import__(name)
-    app_main = getattr(module, "app_main", None)
+    if name in _FROZEN:
+        return __import__("apps." + name, None, None, ("app_main",)).app_main
+    app_main = getattr(__import__(name), "app_main", None)
     if app_main is None:
+        main = name + ".main"
         try:
-            module = __import__(name + ".main", None, None, ("app_main",))
-        except ImportError:
-            raise AppError("app {} has no app_main".format(name))
-        app_main = getattr(module, "app_main", None)
-        if app_main is None:
-            raise AppError("app {} has no app_main".format(name))
+            app_main = getattr(__import__(main, None, None, ("app_main",)), "app_main", None)
+        except ImportError as error:
+            if main not in str(error):
+                raise  # something that the app imports is missing
+    if app_main is None:
+        raise AppError("app {} has no app_main".format(name))
     return app_main

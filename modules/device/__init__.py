@@ -1,1 +1,1 @@
-"""This product: configuration, state, the command protocol, Wi-Fi, phone home, the page's routes."""
+"""This product: configuration, state, the command protocol, Wi-Fi, phone home and routes."""

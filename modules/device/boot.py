@@ -14,7 +14,7 @@ from hashlib import sha256
 import vfs
 
 # config.py's files.
-SETTINGS = ("/network.json", "/app.json", "/secrets.json")
+SETTINGS = ("/network.json", "/app.json", "/secrets.json", "/admin.json")
 
 # Largest file that a copy is kept of: the chip's NVS has 24 KiB for all that use it.
 COPY_MAX = 2048

@@ -10,7 +10,9 @@ import json
 from asyncio import create_task
 
 from interfaces.base import NotRunning, QueueFull
+from websockets import ConnectionClosed
 
+from .json_text import loads
 from .log import lines, report
 from .wifi import WifiError, check_password, check_ssid
 
@@ -44,7 +46,7 @@ class Commands:
         self._hub = hub
         self._config = config
         self._wifi = wifi
-        self._interfaces = {interface.name: interface for interface in interfaces}
+        self._interfaces = interfaces
         self._reboot = reboot
         # Item: method, least and most arguments.
         self._items = {
@@ -77,6 +79,10 @@ class Commands:
         except MemoryError:
             gc.collect()
             reply = {"error": "out of memory"}
+        except Exception as error:
+            # A defect costs its sender an answer, not the connection.
+            report("a command failed", error)
+            reply = {"error": "the command failed, see the log"}
         if reply is not None:
             # Changes that the command made come before its answer.
             self._hub.flush()
@@ -125,16 +131,17 @@ class Commands:
         """What the device can talk to: [{"name", "type", "title"}]."""
         return [
             {"name": interface.name, "type": interface.type, "title": interface.title}
-            for interface in self._interfaces.values()
+            for interface in self._interfaces
         ]
 
     # CMD
 
     def _interface(self, name):
-        interface = self._interfaces.get(_text(name, "the interface's name"))
-        if interface is None:
-            raise CommandError("unknown interface {}".format(_quote(name)))
-        return interface
+        name = _text(name, "the interface's name")
+        for interface in self._interfaces:
+            if interface.name == name:
+                return interface
+        raise CommandError("unknown interface {}".format(_quote(name)))
 
     async def _start_interface(self, client, name=FAKE_INTERFACE):
         await self._interface(name).start()
@@ -164,11 +171,11 @@ class Commands:
         self._hub.info("Testing network " + ssid)
         try:
             good, reason = await self._wifi.test(ssid, password)
-        except (ValueError, WifiError) as error:
-            await client.send(json.dumps({"error": "test_new_sta: {}".format(error)}))
-            return
-        except Exception as error:
-            report("test of a network failed", error)
+        except WifiError as error:
+            try:
+                await client.send(json.dumps({"error": "test_new_sta: {}".format(error)}))
+            except ConnectionClosed:
+                pass
             return
         self._hub.info("Network {}: {}".format(ssid, "works" if good else reason))
 
@@ -217,9 +224,9 @@ def parse(message):
         except UnicodeError:
             raise CommandError("message is not UTF-8")
     try:
-        request = json.loads(message)
-    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
-        raise CommandError("message is not JSON: {}".format(_quote(message)))
+        request = loads(message)
+    except ValueError as error:
+        raise CommandError("message is not JSON ({}): {}".format(error, _quote(message)))
     if not isinstance(request, list):
         raise CommandError('message is not a list like ["GET", "wifi", []]')
     if not 2 <= len(request) <= 3:

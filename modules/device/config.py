@@ -16,6 +16,9 @@ NETWORK = "/network.json"
 APP = "/app.json"
 SECRETS = "/secrets.json"
 
+# The admin password's hash, which auth.Access keeps; nothing in it is a field.
+ADMIN = "/admin.json"
+
 
 def text(least, most):
     """A check for text of `least` to `most` bytes as UTF-8, without control characters."""
@@ -222,7 +225,7 @@ class Config:
 
     def factory_reset(self):
         """Remove all files; the next boot is a first boot."""
-        for name in (NETWORK, APP, SECRETS):
+        for name in (NETWORK, APP, SECRETS, ADMIN):
             storage.erase(name)
 
     # Where a field is kept

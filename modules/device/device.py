@@ -9,17 +9,22 @@ import interfaces
 from transport import Group, set_reporter
 from websockets import Server
 
+from .auth import Access
 from .commands import Commands
 from .home import Home
 from .hub import Hub
 from .lan import Lan
 from .log import log, report
-from .web import make_server, same_host
+from .origin import same_host
+from .web import make_server
 from .wifi import Wifi
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
 MAX_MESSAGE = 32_768
+
+# POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session may have ended.
+_LOGGED_OUT = 1008
 
 # SERVICE_RESTART, RFC 6455's registry: the client may come back soon.
 _RESTART = 1012
@@ -33,7 +38,7 @@ class Device:
         recovery: traceback of the app that failed, when this runs in its place.
 
     Attributes:
-        hub, wifi, lan, commands, home: the parts.
+        hub, wifi, lan, commands, home, access: the parts.
         group: the connections of all servers.
         sockets: the `websockets.Server`.
         web: the `httpd.Server`.
@@ -66,8 +71,13 @@ class Device:
         self.commands = Commands(hub, config, self.wifi, self.interfaces, self._reboot)
         hub.update({"hal": self.commands.hal()})
         self.home = Home(config, hub, self.commands.handle)
+        self.access = Access(self._revoked)
         self.sockets = Server(
-            self._serve_client, group=self.group, origins=same_host, max_size=MAX_MESSAGE
+            self._serve_client,
+            group=self.group,
+            origins=same_host,
+            process_request=self._check_client,
+            max_size=MAX_MESSAGE,
         )
         self.web = make_server(self)
 
@@ -94,6 +104,16 @@ class Device:
         finally:
             for task in tasks:
                 task.cancel()
+
+    def _check_client(self, connection, request):
+        if not self.access.allows(request.headers, connection.remote_address):
+            return connection.respond(401, "log in first")
+        return None
+
+    def _revoked(self):
+        # Which socket was opened by which session isn't known; the others come back by themselves.
+        for client in list(self.sockets.connections):
+            client.start_closing(_LOGGED_OUT, "log in again")
 
     async def _serve_client(self, client):
         await self.hub.serve(client, self.commands.handle)

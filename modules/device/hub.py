@@ -20,12 +20,14 @@ class Hub:
         state: dict of the current values; change it through `update`.
         clients: the set of connected `websockets` connections.
         messages: number of messages received from clients.
+        dropped: number of messages that clients were too slow for.
     """
 
     def __init__(self):
         self.state = {}
         self.clients = set()
         self.messages = 0
+        self._dropped = 0  # by clients that have left
         self._changed = set()
         self._flushing = False
 
@@ -71,6 +73,10 @@ class Hub:
             if self.clients:
                 broadcast(self.clients, json.dumps(changes))
 
+    @property
+    def dropped(self):
+        return self._dropped + sum([client.dropped for client in self.clients])
+
     async def _flush_soon(self):
         await sleep_ms(0)
         self._flushing = False
@@ -96,4 +102,5 @@ class Hub:
             log("info", "client lost: {}".format(error))
         finally:
             self.clients.discard(client)
+            self._dropped += client.dropped
             log("info", "client left ({})".format(len(self.clients)))

@@ -8,8 +8,9 @@ from time import ticks_diff, ticks_ms
 MAX_LINES = 64
 MAX_LINE = 160
 
-_start = ticks_ms()
 _lines = []
+_last = ticks_ms()
+_elapsed = 0  # ms up to _last
 
 
 def log(level, text):
@@ -32,8 +33,16 @@ def lines():
 
 
 def uptime():
-    """Seconds since this module was imported, at boot."""
-    return ticks_diff(ticks_ms(), _start) / 1000
+    """Seconds since this module was imported, at boot.
+
+    The ticks wrap after twelve days, so they are summed up; right as long as this is called, by a
+    line of the log or a client, once in six.
+    """
+    global _last, _elapsed
+    now = ticks_ms()
+    _elapsed += ticks_diff(now, _last)
+    _last = now
+    return _elapsed / 1000
 
 
 def traceback(error):

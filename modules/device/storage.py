@@ -8,6 +8,8 @@ old content or the new.
 import json
 import os
 
+from .json_text import loads
+
 BACKUP = ".bak"
 NEW = ".new"
 
@@ -34,13 +36,15 @@ def load(path, report):
         try:
             if size > MAX_SIZE:
                 raise ValueError("larger than {} bytes".format(MAX_SIZE))
-            with open(name) as file:
-                value = json.load(file)
+            with open(name, "rb") as file:
+                value = loads(str(file.read(), "utf-8"))
             if not isinstance(value, dict):
                 raise ValueError("not an object")
             return value
-        except (OSError, ValueError, RuntimeError) as error:
-            report("{} can't be used: {}".format(name, str(error) or "malformed JSON"))
+        except UnicodeError:
+            report("{} can't be used: not UTF-8".format(name))
+        except (OSError, ValueError) as error:
+            report("{} can't be used: {}".format(name, error))
     return {}
 
 

@@ -5,91 +5,78 @@ import json
 import os
 
 import build_info
-from httpd import HTTPError, Response, Server, asset
+from httpd import HTTPError, Response, Server, asset, file_response
 from httpd.assets import find, names
 
-from . import log
+from . import log, login, metrics
+from .origin import same_origin
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"
 
-# Bytes read from a file at a time.
-_BLOCK = 1024
+# Largest file that can be put there: the whole page is smaller, and flash has other uses.
+MAX_FILE = 131_072
 
-_TYPES = (
-    (".htm", "text/html; charset=utf-8"),
-    (".html", "text/html; charset=utf-8"),
-    (".css", "text/css; charset=utf-8"),
-    (".js", "text/javascript; charset=utf-8"),
-    (".json", "application/json"),
-    (".svg", "image/svg+xml"),
-    (".png", "image/png"),
-    (".ico", "image/x-icon"),
-    (".txt", "text/plain; charset=utf-8"),
-)
-
-
-def same_origin(origin, host):
-    """Whether a request comes from a page of this server (RFC 6455 section 10.2).
-
-    Who sends no Origin isn't a browser. The scheme isn't compared: a proxy may add TLS.
-
-    Args:
-        origin: the Origin header or None.
-        host: the Host header or None.
-    """
-    return origin is None or _authority(origin) == (host or "").lower()
-
-
-def same_host(origin, host):
-    """`same_origin` for the WebSocket port, which the page on another port of this host uses."""
-    return origin is None or _name(_authority(origin)) == _name((host or "").lower())
-
-
-def _authority(origin):
-    scheme, _, authority = origin.lower().partition("://")
-    # A default port isn't written in the Host header.
-    for name, port in (("http", ":80"), ("https", ":443")):
-        if scheme == name and authority.endswith(port):
-            return authority[: -len(port)]
-    return authority or None
-
-
-def _name(authority):
-    if not authority:
-        return authority
-    if authority.startswith("["):
-        return authority.partition("]")[0]
-    return authority.partition(":")[0]
+_NO_STORE = (("Cache-Control", "no-store"),)
 
 
 def make_server(device):
     """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
     server = Server(group=device.group)
+    server.guard = login.Guard(device.access)
+    login.add_routes(server, device.access)
+    server.route("/login", lambda request: page(request, "login.htm"))
     server.route("/", lambda request: page(request, "page.htm"))
     server.route("/static/<name:path>", lambda request, name: page(request, "static/" + name))
     server.route("/ws", lambda request: device.sockets.upgrade(request, same_origin))
 
     @server.get("/api/state")
     def state(request):
-        return Response(device.hub.state, headers=(("Cache-Control", "no-store"),))
+        return Response(device.hub.state, headers=_NO_STORE)
 
     @server.post("/api/command")
     async def command(request):
-        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
-            raise HTTPError(403, "Origin not allowed")
         client = _Replies()
         body = await request.read()
         await device.commands.handle(client, body)
         status = 400 if "error" in client.values else 200
-        return Response(client.values, status, headers=(("Cache-Control", "no-store"),))
+        return Response(client.values, status, headers=_NO_STORE)
+
+    @server.get("/api/log")
+    def lines(request):
+        return Response({"log": log.lines()}, headers=_NO_STORE)
+
+    @server.route("/api/www/<name:path>", methods=("PUT",))
+    async def put_file(request, name):
+        path = _override(name)
+        if path is None:
+            raise HTTPError(404)
+        _make_folders(path)
+        size, created = await request.save(path, MAX_FILE)
+        return {"size": size}, 201 if created else 200
+
+    @server.route("/api/www/<name:path>", methods=("DELETE",))
+    def delete_file(request, name):
+        path = _override(name)
+        try:
+            os.remove(path or "")
+        except OSError:
+            raise HTTPError(404)
+
+    @server.get("/metrics")
+    def metrics_text(request):
+        return Response(metrics.text(device), 200, metrics.CONTENT_TYPE, _NO_STORE)
 
     @server.get("/health")
     def health(request):
+        status = "recovery" if device.recovery else "ok"
+        if not device.access.allows(request.headers, request.peer):
+            # Enough for a watchdog, nothing for who looks for a known defect.
+            return Response({"status": status}, headers=_NO_STORE)
         gc.collect()
         return Response(
             {
-                "status": "recovery" if device.recovery else "ok",
+                "status": status,
                 "version": build_info.VERSION,
                 "micropython": build_info.MICROPYTHON,
                 "source": build_info.SOURCE,
@@ -98,7 +85,7 @@ def make_server(device):
                 "connections": len(device.group.connections),
                 "clients": len(device.hub.clients),
             },
-            headers=(("Cache-Control", "no-store"),),
+            headers=_NO_STORE,
         )
 
     return server
@@ -120,7 +107,7 @@ def page(request, name):
     Raises:
         HTTPError: 404.
     """
-    response = _file(name)
+    response = _file(request, name)
     if response is not None:
         return response
     if find(name) is None:
@@ -135,31 +122,31 @@ def page(request, name):
     return asset(name)(request)
 
 
-def _file(name):
+def _file(request, name):
+    path = _override(name)
+    if path is None:
+        return None
+    try:
+        return file_response(request, path, (("Cache-Control", "no-cache"),))
+    except HTTPError as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+def _override(name):
     # Never out of the folder: no "..", no empty or hidden segment.
     for segment in name.split("/"):
         if not segment or segment.startswith("."):
             return None
-    try:
-        size = os.stat(OVERRIDE + name)[6]
-        file = open(OVERRIDE + name, "rb")
-    except OSError:
-        return None
-    content_type = "application/octet-stream"
-    for extension, kind in _TYPES:
-        if name.endswith(extension):
-            content_type = kind
-    return Response(
-        _blocks(file), 200, content_type, (("Cache-Control", "no-cache"),), length=size
-    )
+    return OVERRIDE + name
 
 
-def _blocks(file):
-    try:
-        while True:
-            block = file.read(_BLOCK)
-            if not block:
-                return
-            yield block
-    finally:
-        file.close()
+def _make_folders(path):
+    folder = ""
+    for segment in path.split("/")[1:-1]:
+        folder += "/" + segment
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass  # it is there, or opening the file will say why not

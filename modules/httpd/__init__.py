@@ -17,8 +17,18 @@ may be a plain function, which is answered without a task, or a coroutine.
 
 from .assets import Asset, asset
 from .errors import HTTPError
+from .files import file_response
 from .request import Request
-from .response import Response
+from .response import Response, redirect
 from .server import Server
 
-__all__ = ("Asset", "HTTPError", "Request", "Response", "Server", "asset")
+__all__ = (
+    "Asset",
+    "HTTPError",
+    "Request",
+    "Response",
+    "Server",
+    "asset",
+    "file_response",
+    "redirect",
+)

@@ -9,13 +9,16 @@ import io
 import assets as _packed
 import deflate
 
+from .errors import HTTPError
+from .files import Blocks
+from .ranges import content_range, part_of
 from .response import Response
 
 # log2 of the window that the build compresses with (ci/pack_assets.py); inflating takes as much.
 WINDOW_BITS = 12
 
-# Bytes inflated at a time.
-_BLOCK = 512
+# Fields of a packed head that aren't the same for the inflated representation.
+_OF_REPRESENTATION = ("Content-Type", "Content-Encoding", "Content-Length", "ETag")
 
 
 class Asset:
@@ -40,30 +43,45 @@ class Asset:
         ) = record
 
     def __call__(self, request):
-        if self.encoding and not accepts_gzip(request.headers.get("accept-encoding")):
-            return self._inflated(request)
-        return self
+        headers = request.headers
+        if self.encoding:
+            packed = accepts_gzip(headers.get("accept-encoding"))
+        else:
+            packed = "range" not in headers
+        if packed:
+            if "if-match" in headers:
+                _check_match(headers["if-match"], self.etag)
+            return self
+        return self._identity(request)
 
-    def _inflated(self, request):
-        # Another representation, so another strong tag (RFC 9110 section 8.8.3.3).
-        etag = self.etag[:-1] + '-i"'
-        headers = (
-            ("ETag", etag),
-            ("Cache-Control", "no-cache"),
-            ("Vary", "Accept-Encoding"),
-            ("X-Content-Type-Options", "nosniff"),
-        )
-        if matches(request.headers.get("if-none-match"), etag):
-            return Response(b"", 304, headers=headers)
-        return Response(self._pieces(), 200, self.content_type, headers, length=self.size)
-
-    def _pieces(self):
-        stream = deflate.DeflateIO(io.BytesIO(self._body), deflate.GZIP, WINDOW_BITS)
-        while True:
-            piece = stream.read(_BLOCK)
-            if not piece:
-                return
-            yield piece
+    def _identity(self, request):
+        headers = request.headers
+        # Another representation has another strong tag (RFC 9110 section 8.8.3.3).
+        etag = self.etag[:-1] + '-i"' if self.encoding else self.etag
+        if "if-match" in headers:
+            _check_match(headers["if-match"], etag)
+        fields = [("ETag", etag), ("Accept-Ranges", "bytes")]
+        for line in str(self._head, "utf-8").split("\r\n")[1:-2]:
+            name, _, value = line.partition(": ")
+            if name not in _OF_REPRESENTATION:
+                fields.append((name, value))
+        if matches(headers.get("if-none-match"), etag):
+            return Response(b"", 304, headers=fields)
+        size = self.size
+        part = part_of(request, size, etag)
+        status, first, length = 200, 0, size
+        if part is not None:
+            status = 206
+            first, length = part
+            fields.append(content_range(part, size))
+        if self.encoding:
+            packed = io.BytesIO(self._body)
+            body = Blocks(deflate.DeflateIO(packed, deflate.GZIP, WINDOW_BITS), length, first)
+        elif part is None:
+            return self
+        else:
+            body = memoryview(self._body)[first : first + length]
+        return Response(body, status, self.content_type, fields, length)
 
     def send(self, request, write, connection):
         """Write the response to a GET or HEAD request.
@@ -122,6 +140,14 @@ def matches(condition, etag):
         if (tag[2:] if tag.startswith("W/") else tag) == etag:
             return True
     return False
+
+
+def _check_match(condition, etag):
+    # RFC 9110 section 13.1.1, strong comparison: a weak tag never matches.
+    for tag in condition.split(","):
+        if tag.strip() in ("*", etag):
+            return
+    raise HTTPError(412)
 
 
 def find(name):

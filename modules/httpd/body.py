@@ -1,6 +1,6 @@
 """Where a request's body is in a stream of bytes (RFC 9112 sections 6 and 7). No I/O."""
 
-from http11 import BadMessage
+from http11 import BadMessage, tokens
 
 # Longest chunk-size line with its extensions, and longest trailer section. Both are thrown away.
 MAX_CHUNK_LINE = 256
@@ -66,9 +66,10 @@ class Chunked:
             if state == self._DONE:
                 break
             stop = buf.find(b"\r\n", start, end)
+            # However the line arrives: what ends an incomplete one may be the CR of its end.
+            if (end - 1 if stop < 0 else stop) - start > MAX_CHUNK_LINE:
+                raise BadMessage(400, "chunk line over {} bytes".format(MAX_CHUNK_LINE))
             if stop < 0:
-                if end - start > MAX_CHUNK_LINE:
-                    raise BadMessage(400, "chunk line over {} bytes".format(MAX_CHUNK_LINE))
                 break
             if state == self._SIZE:
                 self._size(bytes(memoryview(buf)[start:stop]))
@@ -86,7 +87,13 @@ class Chunked:
         return start, start, start
 
     def _size(self, line):
-        digits = line.split(b";", 1)[0].rstrip(b" \t")
+        digits, extended, extension = line.partition(b";")
+        if extended:
+            # Section 7.1.1: bad whitespace before an extension is dropped. A bare CR or LF in one
+            # is where parsers disagree about the line's end.
+            digits = digits.rstrip(b" \t")
+            if any((c < 32 and c != 9) or c == 127 for c in extension):
+                raise BadMessage(400, "malformed chunk extension")
         # int() would also take a sign, blanks and underscores.
         if not 0 < len(digits) <= 8 or not all(c in b"0123456789abcdefABCDEF" for c in digits):
             raise BadMessage(400, "malformed chunk size")
@@ -106,7 +113,10 @@ def framing(head):
     if coding is not None:
         if length is not None or head.minor == 0:
             raise BadMessage(400, "Transfer-Encoding with Content-Length or HTTP/1.0")
-        if coding.lower() != "chunked":
+        codings = tokens(coding)
+        if not codings or codings[-1] != "chunked" or codings.count("chunked") > 1:
+            raise BadMessage(400, "Transfer-Encoding doesn't end in one chunked")
+        if len(codings) > 1:
             raise BadMessage(501, "only the chunked transfer coding is known here")
         return Chunked()
     if length is None:

@@ -1,21 +1,33 @@
 """One HTTP connection: requests in, responses out, in order (RFC 9112 section 9)."""
 
-from asyncio import core, create_task
+from asyncio import CancelledError, core, create_task
+from errno import ECONNRESET
+from time import ticks_diff, ticks_ms
 
 from http11 import BadMessage, parse_request, tokens
-from transport import report, suspend, wake
+from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
 from .body import framing
 from .errors import HTTPError, from_exception
 from .request import Request, unquote
 from .response import JOIN_LIMIT, Response, from_error, make
+from .stream import Stream
 
-# A client that has begun a head must finish it, however slowly it trickles in.
+# A client that has begun a head must finish it, however slowly it trickles in. After the grace a
+# head that is still not complete makes room for other clients when there are too many.
 HEAD_TIMEOUT_MS = 10_000
+HEAD_GRACE_MS = 2_000
 
-# A body must go on arriving while a handler waits for it.
+# A handler waits so long for a body's next bytes. Every byte gives the client more time, so that
+# it must keep up MIN_RATE on average and can't hold the connection by sending one now and then.
 BODY_TIMEOUT_MS = 10_000
+
+# Bytes per second below which a client is too slow to be served, far below the poorest network.
+MIN_RATE = 256
+
+# How often a response under way is checked for MIN_RATE.
+SEND_PERIOD_MS = 30_000
 
 # A connection without a request. Browsers would keep theirs much longer, but sockets are few.
 IDLE_TIMEOUT_MS = 30_000
@@ -30,8 +42,15 @@ _HEAD = 0  # waiting for a request
 _BODY = 1  # a handler runs and may ask for the body
 _BUSY = 2  # a handler runs, the body is complete
 _SENDING = 3  # the response waits for the client to take it
-_DISCARD = 4  # throwing away the rest of a body
-_LINGER = 5  # throwing away everything until the client closes
+_STREAM = 4  # a handler runs and sends the response's body
+_DISCARD = 5  # throwing away the rest of a body
+_LINGER = 6  # throwing away everything until the client closes
+
+
+_LAST_CHUNK = b"0\r\n\r\n"
+
+# What ends an authority (RFC 3986 section 3.2); blanks and userinfo, which Host doesn't have.
+_NOT_IN_HOST = ' \t,/?#@\\"'
 
 
 class HTTPConnection:
@@ -54,9 +73,21 @@ class HTTPConnection:
         self._pieces = None  # iterator of the response's body
         transport.set_timeout(HEAD_TIMEOUT_MS)
 
+    # Further attributes while a request needs them; most requests don't.
+    _patience = BODY_TIMEOUT_MS  # how long the client may still keep the handler waiting
+    _task = None  # the handler's, while it sends the response's body
+    _left = None  # bytes that _pieces still has to give, None when that isn't known
+    _chunked = False  # _pieces go out in the chunked coding
+    _due = 0  # bytes queued at the last check of MIN_RATE and added since
+
     @property
     def idle(self):
-        return self._state == _HEAD and not self._partial
+        if self._state != _HEAD:
+            return False
+        if not self._partial:
+            return True
+        left = ticks_diff(self.transport.deadline, ticks_ms())
+        return left < HEAD_TIMEOUT_MS - HEAD_GRACE_MS
 
     # From the transport
 
@@ -86,7 +117,9 @@ class HTTPConnection:
             elif state == _LINGER:
                 return end
             else:
-                if state != _BODY and state != _DISCARD or self._piece is not None:
+                if (state != _BODY and state != _DISCARD) or self._piece is not None:
+                    # The next request can wait; what is kept of it must not outgrow a block.
+                    transport.pause_reading()
                     return start
                 stop = self._receive_body(buf, start, end)
                 if stop == start:
@@ -103,6 +136,9 @@ class HTTPConnection:
         self._keep = False
         if self._state == _BODY:
             self._fail_body(HTTPError(400, "body not complete"))
+        elif self._state == _STREAM:
+            # Not a polite end of requests: who listens to a stream has no reason to half-close.
+            self.transport.abort()
         elif self._state != _BUSY and self._state != _SENDING:
             self.transport.close()
 
@@ -112,6 +148,13 @@ class HTTPConnection:
         elif self._state == _BODY:
             self._keep = False
             self._fail_body(HTTPError(408, "body not complete in time"))
+        elif self._state == _SENDING:
+            queued = self.transport.queued
+            if self._due - queued < SEND_PERIOD_MS * MIN_RATE // 1000:
+                self.transport.abort()
+            else:
+                self._due = queued
+                self.transport.set_timeout(SEND_PERIOD_MS)
         else:
             self.transport.abort()
 
@@ -119,6 +162,11 @@ class HTTPConnection:
         self.transport = None
         if self._state == _BODY:
             self._fail_body(HTTPError(400, "connection lost"))
+        self._drop_pieces()
+        task, self._task = self._task, None
+        if task is not None:
+            # Not from here: asyncio may still hold it for the task that runs.
+            create_task(_cancel(task))
 
     # Requests
 
@@ -133,20 +181,27 @@ class HTTPConnection:
             self._keep = "close" not in options and (head.minor == 1 or "keep-alive" in options)
         try:
             # RFC 9112 section 3.2. A repeated Host has been refused by the parser.
-            if head.minor == 1 and "host" not in fields:
-                raise BadMessage(400, "no Host header")
+            host = fields.get("host")
+            if host is None:
+                if head.minor == 1:
+                    raise BadMessage(400, "no Host header")
+            else:
+                for c in host:
+                    if c in _NOT_IN_HOST:
+                        raise BadMessage(400, "malformed Host header")
+            request = Request(head, self)
             self._body = framing(head)
             if self._overloaded:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
             self._refuse(error)
             return
-        request = Request(head, self)
         try:
             if self._body is not None:
                 expect = fields.get("expect")
                 # RFC 9110 section 10.1.1.
                 if expect is not None and expect.lower() != "100-continue":
+                    self._keep = False  # whether the body comes now is anyone's guess
                     raise HTTPError(417)
                 self._expect = expect is not None and head.minor == 1
             result = self._dispatch(request)
@@ -160,7 +215,7 @@ class HTTPConnection:
             transport.pause_reading()
             transport.set_timeout(None)
             self._state = _BUSY if self._body is None else _BODY
-            create_task(self._run(request, result))
+            request.task = create_task(self._run(request, result))
         else:
             self._respond(request, result)
 
@@ -170,8 +225,16 @@ class HTTPConnection:
                 request.path = unquote(request.path)
             except ValueError as error:
                 raise HTTPError(400, str(error))
+        guard = self.server.guard
+        if guard is not None:
+            result = guard(request)
+            if result is not None:
+                return result
         table, parameters = self.server.router.find(request.path)
         if table is None:
+            if request.path == "*":
+                # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
+                return Response(b"", 204)
             raise HTTPError(404)
         method = request.method
         handler = table.get(method)
@@ -194,12 +257,33 @@ class HTTPConnection:
 
     async def _run(self, request, coroutine):
         try:
-            result = await coroutine
-        except Exception as error:
-            self._fail(request, error)
-        else:
-            if self.transport is not None and self.transport.protocol is self:
+            try:
+                result = await coroutine
+            except CancelledError:
+                # The client of a stream left, or the stream was for a HEAD request.
+                result = None
+            except Exception as error:
+                if self._state != _STREAM:
+                    self._fail(request, error)
+                    return
+                # The head is gone: an unfinished body is all that can tell the client.
+                self._task = None
+                if not isinstance(error, ConnectionLost):
+                    report("request failed", error)
+                if self.transport is not None:
+                    self.transport.abort()
+                return
+            if self.transport is None or self.transport.protocol is not self:
+                return
+            if self._state == _STREAM:
+                self._end_stream()
+            else:
                 self._respond(request, result)
+        except Exception as error:
+            # No memory for the answer: at least the socket is free again.
+            report("response failed", error)
+            if self.transport is not None:
+                self.transport.abort()
 
     def upgrade(self, response, make_protocol):
         """Answer with the head `response` (101) and let another protocol have the connection."""
@@ -228,12 +312,15 @@ class HTTPConnection:
             if self._expect:
                 self._expect = False
                 transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            transport.set_timeout(BODY_TIMEOUT_MS)
+            transport.set_timeout(self._patience)
             transport.resume_reading()
             if self._waiting is None:
                 self._waiting = core.TaskQueue()
+            began = ticks_ms()
             await suspend(self._waiting)
+            self._patience -= ticks_diff(ticks_ms(), began)
         piece, self._piece = self._piece, None
+        self._patience = min(BODY_TIMEOUT_MS, self._patience + len(piece) * 1000 // MIN_RATE)
         return piece
 
     def _receive_body(self, buf, start, end):
@@ -279,7 +366,7 @@ class HTTPConnection:
     def _refuse(self, error):
         # The head or the framing is bad, so where the next request begins is unknown.
         self._keep = False
-        self._state = _BODY
+        self._failure = error
         self._fail(None, error)
 
     def _fail(self, request, error):
@@ -289,17 +376,18 @@ class HTTPConnection:
         if self.transport is not None:
             self._respond(request, from_error(answer))
 
-    def _respond(self, request, result):
+    def _connection_option(self, request):
+        # The Connection option of the response; RFC 9112 section 9.3.
         body = self._body
         if body is not None and not body.done:
             if self._expect or body.length is None or body.remaining > DISCARD_LIMIT:
                 self._keep = False
         if not self._keep:
-            option = "close"
-        elif request.minor == 0:
-            option = "keep-alive"
-        else:
-            option = None
+            return "close"
+        return "keep-alive" if request.minor == 0 else None
+
+    def _respond(self, request, result):
+        option = self._connection_option(request)
         transport = self.transport
         if isinstance(result, Asset):
             status = result.send(request, transport.write, option)
@@ -311,17 +399,22 @@ class HTTPConnection:
                 return
             status = response.status
             content = response.body
-            chunked = response.pieces and response.length is None and request.minor == 1
-            if response.pieces and response.length is None and not chunked:
+            chunked = response.pieces and response.length is None
+            if chunked and request.minor == 0:
                 # RFC 9112 section 6.3 rule 8: without a length the end of the connection ends it.
-                self._keep = False
+                chunked = self._keep = False
                 option = "close"
             head = response.head(option, chunked)
-            if request is not None and request.method == "HEAD" or status == 204 or status == 304:
+            bare = status == 204 or status == 304
+            if bare or (request is not None and request.method == "HEAD"):
                 transport.write(head)
+                if response.pieces:
+                    _close(content)
             elif response.pieces:
                 transport.write(head)
-                self._pieces = _chunks(content) if chunked else content
+                self._pieces = content
+                self._chunked = chunked
+                self._left = response.length
             elif response.length <= JOIN_LIMIT:
                 if isinstance(content, str):
                     content = content.encode()
@@ -330,12 +423,17 @@ class HTTPConnection:
                 transport.write(head)
                 transport.write(content)
         self.server.count(status)
+        self._send_rest()
+
+    def _send_rest(self):
+        transport = self.transport
         if self._pieces is None and not transport.queued:
             self._finish()
         else:
             self._state = _SENDING
+            self._due = transport.queued
             transport.pause_reading()
-            transport.set_timeout(None)
+            transport.set_timeout(SEND_PERIOD_MS)
             self._send_pieces()
 
     def _send_pieces(self):
@@ -344,26 +442,82 @@ class HTTPConnection:
             while self._pieces is not None and not transport.queued:
                 piece = next(self._pieces, None)
                 if piece is None:
-                    self._pieces = None
-                else:
+                    self._drop_pieces()
+                    if self._left:
+                        raise ValueError("body shorter than its length")
+                    if self._chunked:
+                        transport.write(_LAST_CHUNK)
+                    break
+                size = len(piece)
+                if self._left is not None:
+                    self._left -= size
+                    if self._left < 0:
+                        raise ValueError("body longer than its length")
+                self._due += size
+                if not self._chunked:
                     transport.write(piece)
+                elif size:
+                    transport.write(_chunk(piece))
         except Exception as error:
             # The head is gone: an unfinished body is all that can tell the client.
-            self._pieces = None
             report("response failed", error)
             transport.abort()
             return
-        if not transport.queued:
+        if self._pieces is None and not transport.queued:
             self._finish()
+
+    def _drop_pieces(self):
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            _close(pieces)
+
+    # Streams
+
+    def open_stream(self, request, response):
+        """Send the head of `response`, whose body the handler will send; for `Request.stream`."""
+        if self.transport is None:
+            raise ConnectionLost(ECONNRESET)
+        if self._state == _STREAM:
+            raise RuntimeError("the response has begun")
+        chunked = request.minor == 1
+        if not chunked:
+            self._keep = False
+        transport = self.transport
+        transport.write(response.head(self._connection_option(request), chunked))
+        self.server.count(response.status)
+        self._state = _STREAM
+        self._chunked = chunked
+        self._task = request.task
+        transport.set_timeout(None)
+        transport.resume_reading()  # to notice when the client leaves
+        if request.method == "HEAD":
+            self._chunked = False
+            raise CancelledError
+        return Stream(self, chunked)
+
+    async def send_piece(self, data, chunked):
+        """Send a part of the stream's body and wait until most of it is taken."""
+        transport = self.transport
+        if transport is None:
+            raise ConnectionLost(ECONNRESET)
+        transport.write(_chunk(data) if chunked else data)
+        await transport.drained()
+
+    def _end_stream(self):
+        self._task = None
+        if self._chunked:
+            self.transport.write(_LAST_CHUNK)
+        self._send_rest()
 
     def _finish(self):
         transport = self.transport
         body = self._body
-        complete = self._state != _BODY and (body is None or body.done) and self._failure is None
+        complete = self._failure is None and (body is None or body.done)
         if self._keep and complete:
             self._await_request()
         elif self._keep:
             self._state = _DISCARD
+            self._piece = None
             transport.set_timeout(LINGER_TIMEOUT_MS)
             transport.resume_reading()
         elif complete:
@@ -375,16 +529,24 @@ class HTTPConnection:
 
     def _await_request(self):
         self._state = _HEAD
-        self._body = self._piece = self._failure = None
+        self._body = self._piece = None
         transport = self.transport
         transport.set_timeout(IDLE_TIMEOUT_MS)
         transport.resume_reading()
 
 
-def _chunks(pieces):
-    # RFC 9112 section 7.1; an empty piece would end the body.
-    for piece in pieces:
-        if piece:
-            piece = piece.encode() if isinstance(piece, str) else piece
-            yield b"%x\r\n" % len(piece) + piece + b"\r\n"
-    yield b"0\r\n\r\n"
+async def _cancel(task):
+    task.cancel()
+
+
+def _chunk(data):
+    # RFC 9112 section 7.1.
+    if isinstance(data, str):
+        data = data.encode()
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _close(pieces):
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()

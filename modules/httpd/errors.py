@@ -8,6 +8,7 @@ _REASONS = (
     (201, "Created"),
     (202, "Accepted"),
     (204, "No Content"),
+    (206, "Partial Content"),
     (302, "Found"),
     (303, "See Other"),
     (304, "Not Modified"),
@@ -19,9 +20,11 @@ _REASONS = (
     (408, "Request Timeout"),
     (409, "Conflict"),
     (411, "Length Required"),
+    (412, "Precondition Failed"),
     (413, "Content Too Large"),
     (414, "URI Too Long"),
     (415, "Unsupported Media Type"),
+    (416, "Range Not Satisfiable"),
     (417, "Expectation Failed"),
     (426, "Upgrade Required"),
     (429, "Too Many Requests"),
@@ -30,6 +33,7 @@ _REASONS = (
     (501, "Not Implemented"),
     (503, "Service Unavailable"),
     (505, "HTTP Version Not Supported"),
+    (507, "Insufficient Storage"),
 )
 
 

@@ -2,7 +2,14 @@
 
 import json
 
+from http11 import BadMessage
+
 from .errors import HTTPError
+from .files import receive_file
+from .response import Response
+from .stream import EventStream
+
+_FORM = "application/x-www-form-urlencoded"
 
 
 def unquote(text, plus=False):
@@ -39,6 +46,23 @@ def parse_form(text):
     return form
 
 
+def _without_authority(head):
+    # RFC 9112 section 3.2: a path, "*" for OPTIONS, or an absolute URI as sent to a proxy.
+    target = head.target
+    if target == "*" and head.method == "OPTIONS":
+        return target
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        raise BadMessage(400, "malformed request target")
+    authority = rest.split("/", 1)[0].split("?", 1)[0]
+    if not authority or "@" in authority:
+        raise BadMessage(400, "malformed request target")
+    # Section 3.2.2: the target's authority replaces the Host field.
+    head.fields["host"] = authority
+    rest = rest[len(authority) :]
+    return rest if rest.startswith("/") else "/" + rest
+
+
 class Request:
     """A request.
 
@@ -48,23 +72,40 @@ class Request:
         target: the request target as sent.
         path: the target's path, percent-decoded once the server has routed it.
         headers: dict of field values by lower-case name.
-        secure: True over TLS.
+
+    Raises:
+        BadMessage: the target is malformed.
     """
 
-    secure = False
-
     def __init__(self, head, connection):
+        target = head.target
+        if not target.startswith("/"):
+            target = _without_authority(head)
         self._connection = connection
         self.minor = head.minor
         self.method = head.method
-        self.target = target = head.target
+        self.target = target
         self.headers = head.fields
         self.path = target.split("?", 1)[0] if "?" in target else target
 
     @property
     def query(self):
-        """The query string as a dict."""
-        return parse_form(self.target.partition("?")[2])
+        """The query string as a dict; HTTPError 400 when it is malformed."""
+        try:
+            return parse_form(self.target.partition("?")[2])
+        except ValueError as error:
+            raise HTTPError(400, str(error))
+
+    @property
+    def peer(self):
+        """The client's (host, port), None once it is gone."""
+        transport = self._connection.transport
+        return None if transport is None else transport.remote_address
+
+    @property
+    def length(self):
+        """Bytes of the body: 0 without one, None when it comes chunked."""
+        return self._connection.body_length
 
     @property
     def cookies(self):
@@ -72,8 +113,10 @@ class Request:
         cookies = {}
         for pair in self.headers.get("cookie", "").split(";"):
             name, found, value = pair.partition("=")
-            if found:
-                cookies[name.strip()] = value.strip()
+            name = name.strip()
+            # Section 5.4: of equal names the more specific comes first.
+            if found and name not in cookies:
+                cookies[name] = value.strip()
         return cookies
 
     async def read(self, limit=None):
@@ -126,15 +169,40 @@ class Request:
         body = await self.read(limit)
         try:
             return json.loads(body)
-        except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deep
+        except (ValueError, RuntimeError):  # RuntimeError: nested too deep
             raise HTTPError(400, "malformed JSON")
 
     async def form(self, limit=None):
-        """The body as a form (application/x-www-form-urlencoded), a dict."""
+        """The body as a form, a dict; HTTPError 400 when it is malformed, 415 for another type."""
+        kind = self.headers.get("content-type", _FORM).split(";")[0].strip().lower()
+        if kind != _FORM:
+            raise HTTPError(415, "send " + _FORM)
         try:
             return parse_form(str(await self.read(limit), "utf-8"))
         except ValueError:  # UnicodeError is one
             raise HTTPError(400, "malformed form")
+
+    async def save(self, path, limit):
+        """Store the body as the file at `path`: see `files.receive_file`."""
+        return await receive_file(self, path, limit)
+
+    async def stream(self, status=200, content_type=None, headers=()):
+        """Begin a response whose body the handler sends while time goes on.
+
+        Returns:
+            A `stream.Stream`. The handler's own return value is ignored from here on. A HEAD
+            request is answered and ends the handler here.
+
+        Raises:
+            transport.ConnectionLost: the client is gone.
+        """
+        response = Response(iter(()), status, content_type, headers)
+        return self._connection.open_stream(self, response)
+
+    async def events(self, headers=()):
+        """Begin a response of Server-Sent Events: as `stream`, returns a `stream.EventStream`."""
+        headers = (("Cache-Control", "no-store"),) + tuple(headers)
+        return EventStream(await self.stream(200, "text/event-stream", headers))
 
     def upgrade(self, response, protocol):
         """Answer 101 with `response` and hand the connection to another protocol.

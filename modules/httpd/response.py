@@ -15,12 +15,13 @@ class Response:
     """An answer.
 
     A handler may also return what makes one: str (text/plain), bytes-like
-    (application/octet-stream), dict or list (JSON), None (204), or a tuple: any of these, the status,
-    and headers if need be.
+    (application/octet-stream), dict or list (JSON), None (204), or a tuple: any of these, the
+    status, and headers if need be.
 
     Args:
         body: str, bytes-like, dict, list, or an iterator of bytes-like pieces, which are produced
-            as the client takes them.
+            as the client takes them. A piece may use the memory of the one before. When the
+            iterator has `close()`, it is called if the response ends early.
         status: the status code.
         content_type: the media type; by the body's type when None.
         headers: (name, value) pairs.
@@ -28,6 +29,7 @@ class Response:
 
     Raises:
         ValueError: a header holds a line break, which would let a client's data add headers.
+        TypeError: the body is none of these.
     """
 
     def __init__(self, body=b"", status=200, content_type=None, headers=(), length=None):
@@ -39,14 +41,39 @@ class Response:
         self.body = body
         self.status = status
         self.content_type = content_type or "application/octet-stream"
+        if content_type:
+            _check(content_type)
         for name, value in headers:
-            for text in (name, value):
-                if "\r" in text or "\n" in text or "\0" in text:
-                    raise ValueError("line break in header " + repr(name))
+            _check(name)
+            _check(value)
         self.headers = headers
         self.pieces = hasattr(body, "__next__")
         # A str counts characters, its memoryview bytes.
         self.length = length if self.pieces else len(memoryview(body))
+
+    def set_cookie(self, name, value, max_age=None, path="/", secure=False):
+        """Add a cookie that scripts can't read and other sites' requests don't carry (RFC 6265).
+
+        Args:
+            name, value: printable ASCII without blanks, quotes, commas, semicolons, backslashes.
+            max_age: seconds that it lives, 0 to remove it; None: until the browser is closed.
+            path: of the requests that carry it.
+            secure: only over TLS.
+
+        Raises:
+            ValueError: a character that section 4.1.1 doesn't allow.
+        """
+        for text in (name, value, path):
+            for c in text:
+                # Section 4.1.1; "=" ends a name but may be in a value.
+                if not "!" <= c <= "~" or c in '",;\\' or (text is name and c == "="):
+                    raise ValueError("cookie {} can't have {}".format(name, repr(c)))
+        cookie = name + "=" + value + "; Path=" + path + "; HttpOnly; SameSite=Strict"
+        if max_age is not None:
+            cookie += "; Max-Age={}".format(max_age)
+        if secure:
+            cookie += "; Secure"
+        self.headers = tuple(self.headers) + (("Set-Cookie", cookie),)
 
     def head(self, connection=None, chunked=False):
         """The head as bytes.
@@ -72,6 +99,12 @@ class Response:
             lines.append("Connection: " + connection + "\r\n")
         lines.append("\r\n")
         return "".join(lines).encode()
+
+
+def _check(text):
+    # RFC 9110 section 5.5: these would end the field.
+    if "\r" in text or "\n" in text or "\0" in text:
+        raise ValueError("line break in header " + repr(text))
 
 
 def redirect(location, status=303):

@@ -24,10 +24,11 @@ class Router:
             raise ValueError("a route begins with /: " + path)
         if "<" in path:
             segments = path.split("/")[1:]
-            for known, table in self._patterns:
+            table = None
+            for known, handlers in self._patterns:
                 if known == segments:
-                    break
-            else:
+                    table = handlers
+            if table is None:
                 table = {}
                 self._patterns.append((segments, table))
         else:

@@ -22,7 +22,11 @@ class Server:
 
     Attributes:
         statuses: number of responses by status code.
+        guard: called with each request before its handler; what it returns, unless None, is the
+            answer in the handler's place, and an `HTTPError` that it raises too.
     """
+
+    guard = None
 
     def __init__(self, group=None, max_body=MAX_BODY):
         self.group = group or Group(MAX_CONNECTIONS)

@@ -37,6 +37,11 @@ class Gpio(Interface):
         "debounce_ms": (50, integer(0, 10_000)),
     }
 
+    def __init__(self, name, emit, **options):
+        super().__init__(name, emit, **options)
+        # A page offers switching for an output only.
+        self.emit("direction", self.options["direction"])
+
     _VALUES = {"1": 1, "on": 1, "0": 0, "off": 0}
 
     def check(self, text):

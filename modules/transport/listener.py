@@ -6,7 +6,7 @@ from errno import EAGAIN
 from select import POLLIN
 
 from . import poller
-from .connection import Connection
+from .connection import Connection, SecureConnection
 
 # Connections over the limit that are still told so (503) instead of being dropped unheard.
 OVERFLOW = 2
@@ -54,18 +54,20 @@ class Listener:
 
     Args:
         host: address or name to listen at.
-        port: TCP port, 0 for any free one (see `port`).
+        port: TCP port, 0 for any free one.
         protocol_factory: called as `protocol_factory(connection, overloaded)`; `overloaded` asks
             for a protocol that refuses politely (HTTP 503) and closes.
         group: the `Group` that the connections count in.
+        ssl: a `tls.SSLContext` with a certificate, to serve with TLS.
 
     Raises:
         AddressError: the address isn't ours, or the port is taken.
     """
 
-    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG):
+    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG, ssl=None):
         self._factory = protocol_factory
         self.group = group
+        self._ssl = ssl
         self._resting = False
         sock = None
         try:
@@ -92,7 +94,7 @@ class Listener:
     def ready(self, events):
         group = self.group
         try:
-            sock, _ = self.sock.accept()
+            sock, address = self.sock.accept()
         except OSError as error:
             if error.errno != EAGAIN:
                 self._rest()
@@ -109,7 +111,10 @@ class Listener:
         else:
             group.accepted += 1
         try:
-            connection = Connection(sock, group)
+            if self._ssl is None:
+                connection = Connection(sock, group, address)
+            else:
+                connection = SecureConnection(sock, group, address, self._ssl)
         except BaseException:
             sock.close()
             raise

@@ -56,9 +56,9 @@ class Poller(core.IOQueue):
         if self.map.pop(id(sock), None) is not None:
             self.poller.unregister(sock)
 
-    def defer(self, call):
-        """Call `call()` from the event loop, before it next waits."""
-        self._deferred.append(call)
+    def defer(self, call, argument):
+        """Call `call(argument)` from the event loop, before it next waits."""
+        self._deferred.append((call, argument))
 
     def remove(self, task):
         """Forget a task that waits for a stream (called when the task is cancelled)."""
@@ -80,30 +80,36 @@ class Poller(core.IOQueue):
         """
         if self._deferred:
             calls, self._deferred = self._deferred, []
-            for call in calls:
-                call()
+            for call, argument in calls:
+                try:
+                    call(argument)
+                except Exception as error:
+                    report("a deferred call failed", error)
             if dt > 0:
                 dt = 0
         elif dt == 0 and self._steps > 0:
             self._steps -= 1
             return
         self._steps = STEPS_PER_POLL
-        entries = self.map
         ready = self._ready
-        ready.clear()
-        for sock, events in self.poller.ipoll(dt):
-            entry = entries[id(sock)]
-            if type(entry) is list:
-                self._wake(sock, entry, events)
-            else:
-                # Handled after the iteration: a handler may add and remove sockets.
-                ready.append(entry)
-                ready.append(events)
-        for i in range(0, len(ready), 2):
-            endpoint = ready[i]
+        if not ready:
+            entries = self.map
+            for sock, events in self.poller.ipoll(dt):
+                entry = entries[id(sock)]
+                if type(entry) is list:
+                    self._wake(sock, entry, events)
+                else:
+                    # Handled after the iteration: a handler may add and remove sockets.
+                    ready.append(events)
+                    ready.append(entry)
+        if ready:
+            # One at a time: the task that it wakes runs before the next is read, so that memory
+            # holds one message on its way and not one of every connection.
+            endpoint = ready.pop()
+            events = ready.pop()
             if endpoint.sock is not None:
                 try:
-                    endpoint.ready(ready[i + 1])
+                    endpoint.ready(events)
                 except Exception as error:
                     endpoint.failed(error)
 

@@ -9,7 +9,7 @@ from transport import suspend, wake
 from . import frames
 from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 from .frames import BINARY, CLOSE, CONT, PING, TEXT, Close
-from .protocol import OPEN, Protocol
+from .protocol import CLOSED, CLOSING, OPEN, Protocol
 
 # Sizes are those of Python's `websockets` (1 MiB, 16 frames, 32 KiB), cut to what a chip has.
 MAX_SIZE = 32_768
@@ -37,8 +37,9 @@ class Options:
         write_limit=WRITE_LIMIT,
         compression=None,
     ):
-        if compression is not None:
-            raise NotImplementedError("compression")
+        if compression not in (None, "deflate"):
+            raise ValueError("compression is None or \"deflate\"")
+        self.compression = compression
         self.ping_interval = _ms(ping_interval)
         self.ping_timeout = _ms(ping_timeout)
         self.close_timeout = _ms(close_timeout)
@@ -83,6 +84,23 @@ class Pong:
     __await__ = __iter__
 
 
+class _Pieces:
+    """What `Connection.recv_streaming` gives."""
+
+    def __init__(self, connection, decode):
+        self._connection = connection
+        self._decode = decode
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        connection, self._connection = self._connection, None
+        if connection is None:
+            raise StopAsyncIteration
+        return await connection.recv(self._decode)
+
+
 class Connection:
     """The connection that handlers get and `connect` returns.
 
@@ -95,9 +113,9 @@ class Connection:
 
     idle = False
 
-    def __init__(self, transport, options, request, subprotocol, is_client):
+    def __init__(self, transport, options, request, subprotocol, deflate, is_client):
         self.transport = transport
-        self.protocol = Protocol(is_client, options.max_size)
+        self.protocol = Protocol(is_client, options.max_size, deflate)
         self.options = options
         self.request = request
         self.subprotocol = subprotocol
@@ -151,6 +169,8 @@ class Connection:
         protocol = self.protocol
         if protocol.state != OPEN:
             self.transport.abort()
+        elif protocol.fault is not None:
+            self._fail()
         elif self._keepalive is None:
             payload = urandom(4)
             self._keepalive = Pong(self, payload)
@@ -182,17 +202,29 @@ class Connection:
                 if self._receivers.peek():
                     wake(self._receivers)
         elif event == CLOSE:
-            self._write_output()
-            if self.protocol.close_rcvd is None:
+            protocol = self.protocol
+            if protocol.close_rcvd is None and protocol.state != CLOSED:
+                # The messages before a violation are still answered, if that is done in time.
                 self.transport.set_timeout(LINGER_TIMEOUT_MS)
-            elif self.protocol.is_client:
-                # RFC 6455 section 7.1.1: the server closes the TCP connection first.
-                self.transport.set_timeout(self.options.close_timeout)
+                if not self._messages:
+                    self._fail()
             else:
-                self.transport.close()
+                if protocol.fault is not None:
+                    protocol.fail()
+                self._write_output()
+                if protocol.is_client:
+                    # RFC 6455 section 7.1.1: the server closes the TCP connection first.
+                    self.transport.set_timeout(self.options.close_timeout)
+                else:
+                    self.transport.close()
             wake(self._receivers)
         else:
             self._ponged(self.protocol.data)
+
+    def _fail(self):
+        self.protocol.fail()
+        self._write_output()
+        self.transport.set_timeout(LINGER_TIMEOUT_MS)
 
     def _ponged(self, payload):
         if self._keepalive is not None and self._keepalive.payload == payload:
@@ -225,6 +257,23 @@ class Connection:
     # State
 
     @property
+    def id(self):
+        """A number that no other open connection has."""
+        return id(self)
+
+    @property
+    def state(self):
+        """One of `protocol.State`."""
+        if self.transport is None:
+            return CLOSED
+        return min(self.protocol.state, CLOSING)
+
+    @property
+    def remote_address(self):
+        """The peer's (host, port); None when the connection is closed."""
+        return None if self.transport is None else self.transport.remote_address
+
+    @property
     def close_code(self):
         """The close code received: 1005 for a frame without one, 1006 for none; None while open."""
         if self.transport is not None:
@@ -253,7 +302,15 @@ class Connection:
         return (ConnectionClosedOK if fine else ConnectionClosedError)(rcvd, sent)
 
     def _ended(self):
-        return self.transport is None or self.protocol.close_rcvd is not None
+        # Whether no more messages come. The receiver having taken all there were, it is also the
+        # moment to answer a violation that came behind them.
+        protocol = self.protocol
+        if self.transport is None or protocol.close_rcvd is not None:
+            return True
+        if protocol.fault is not None:
+            self._fail()
+            return True
+        return False
 
     def _next_message(self):
         message = self._messages.pop(0)
@@ -306,6 +363,13 @@ class Connection:
                 raise ConcurrencyError("another task receives already")
             await suspend(self._receivers)
         return self._next_message()
+
+    def recv_streaming(self, decode=None):
+        """Receive the next message piece by piece: an async iterator, as `recv` fails.
+
+        A message is kept until its end is checked, so there is one piece.
+        """
+        return _Pieces(self, decode)
 
     # Sending
 
@@ -492,7 +556,8 @@ def broadcast(connections, message):
     if not isinstance(message, (str, bytes, bytearray, memoryview)):
         raise TypeError("a message is str or bytes-like")
     opcode = TEXT if isinstance(message, str) else BINARY
-    shared = None
+    # Frames by the window that they are compressed for, None without compression.
+    shared = {}
     for connection in connections:
         transport = connection.transport
         protocol = connection.protocol
@@ -504,9 +569,11 @@ def broadcast(connections, message):
         elif protocol.is_client:
             connection._write(protocol.encode(opcode, message))
         else:
-            if shared is None:
-                shared = frames.encode(opcode, message)
-            connection._write(shared)
+            window = None if protocol.deflate is None else protocol.deflate.bits
+            frame = shared.get(window)
+            if frame is None:
+                frame = shared[window] = protocol.encode(opcode, message)
+            connection._write(frame)
 
 
 __all__ = ("Close", "Connection", "Options", "broadcast")

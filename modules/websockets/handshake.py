@@ -6,6 +6,8 @@ from os import urandom
 
 from http11 import tokens
 
+from . import deflate
+
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -73,17 +75,23 @@ def check_origin(fields, origins):
         raise Refused(403, "Origin not allowed", ())
 
 
+def offered_subprotocols(fields):
+    """What a client offers in Sec-WebSocket-Protocol, a list in its order of preference."""
+    items = [item.strip() for item in fields.get("sec-websocket-protocol", "").split(",")]
+    return [item for item in items if item]
+
+
 def choose_subprotocol(fields, supported):
     """The first supported subprotocol that the client offers too, or None (section 4.2.2)."""
     if supported:
-        offered = [item.strip() for item in fields.get("sec-websocket-protocol", "").split(",")]
+        offered = offered_subprotocols(fields)
         for name in supported:
             if name in offered:
                 return name
     return None
 
 
-def accept_response(key, subprotocol=None):
+def accept_response(key, subprotocol=None, extension=None):
     """The 101 response's head, bytes (section 4.2.2)."""
     head = (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -91,6 +99,8 @@ def accept_response(key, subprotocol=None):
     )
     if subprotocol:
         head += "Sec-WebSocket-Protocol: " + subprotocol + "\r\n"
+    if extension:
+        head += "Sec-WebSocket-Extensions: " + extension + "\r\n"
     return (head + "\r\n").encode()
 
 
@@ -109,11 +119,12 @@ def refusal(status, detail, headers=()):
     ).encode()
 
 
-def request(uri, origin=None, subprotocols=None, headers=()):
+def request(uri, origin=None, subprotocols=None, headers=(), extension=None):
     """A client's request (section 4.1).
 
     Args:
         uri: a `uri.URI`.
+        extension: value of Sec-WebSocket-Extensions.
         headers: further (name, value) pairs.
 
     Returns:
@@ -134,6 +145,8 @@ def request(uri, origin=None, subprotocols=None, headers=()):
         lines.append(("Origin", origin))
     if subprotocols:
         lines.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
+    if extension:
+        lines.append(("Sec-WebSocket-Extensions", extension))
     lines.extend(headers)
     head = "GET " + uri.target + " HTTP/1.1\r\n"
     for name, value in lines:
@@ -144,11 +157,14 @@ def request(uri, origin=None, subprotocols=None, headers=()):
     return (head + "\r\n").encode(), key
 
 
-def check_response(fields, key, subprotocols):
+def check_response(fields, key, subprotocols, compression=False):
     """Check a server's 101 (section 4.1).
 
+    Args:
+        compression: whether `deflate.offer` was sent.
+
     Returns:
-        The subprotocol chosen, or None.
+        (the subprotocol chosen or None, the `deflate.Deflate` agreed on or None).
 
     Raises:
         ValueError: what is wrong with it.
@@ -159,9 +175,10 @@ def check_response(fields, key, subprotocols):
         raise ValueError("no Connection: Upgrade")
     if fields.get("sec-websocket-accept") != accept_key(key):
         raise ValueError("Sec-WebSocket-Accept doesn't match")
-    if fields.get("sec-websocket-extensions"):
+    extension = fields.get("sec-websocket-extensions")
+    if extension and not compression:
         raise ValueError("an extension that was not asked for")
     chosen = fields.get("sec-websocket-protocol")
     if chosen is not None and chosen not in (subprotocols or ()):
         raise ValueError("a subprotocol that was not asked for")
-    return chosen
+    return chosen, deflate.accepted(extension) if extension else None

@@ -1,17 +1,32 @@
 """One side of a WebSocket connection: bytes in, messages and bytes out (RFC 6455). No I/O.
 
 Feed received bytes to `receive`, write what is in `output`, look at `event`. Nothing that a peer
-sends raises: a violation makes `receive` answer with a close frame, and nothing is parsed any
-more. Every rule's close code is given where the rule is checked; `receive` alone acts on it.
+sends raises: a violation becomes a `fault`, and nothing is parsed any more; `fail` tells the peer,
+once the messages before it are dealt with. Every rule's close code is given where the rule is
+checked.
 """
 
 from os import urandom
 
 from . import frames
+from .deflate import TooBig
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
 
 OPEN = 1
 CLOSING = 2
+CLOSED = 3
+
+
+class State:
+    """States of a connection, as numbers; it begins to exist when it is open."""
+
+    OPEN = OPEN
+    CLOSING = CLOSING
+    CLOSED = CLOSED
+
+
+# The first reserved bit, in the opcode of a message: it is compressed (RFC 7692 section 6).
+_COMPRESSED = 0x40
 
 
 class Violation(Exception):
@@ -24,19 +39,23 @@ class Protocol:
     Args:
         is_client: which side this is.
         max_size: largest message in bytes, None for no limit.
+        deflate: the `deflate.Deflate` that was negotiated, or None.
 
     Attributes:
         event: what the last `receive` or `filled` completed: TEXT, BINARY, PONG, CLOSE or None.
         data: a str for TEXT, a bytearray for BINARY and PONG.
         output: buffers to be sent, in order; the caller empties it.
         wanted: a memoryview to read the next bytes into (then call `filled`), or None.
-        state: OPEN, or CLOSING once a close frame was sent or received.
+        state: OPEN; CLOSING once a close frame was sent or received; CLOSED when there is nothing
+            to wait for any more.
+        fault: the `Close` that a violation asks for, None when there was none.
         close_sent, close_rcvd: the `Close` sent and received.
     """
 
-    def __init__(self, is_client, max_size):
+    def __init__(self, is_client, max_size, deflate=None):
         self.is_client = is_client
         self.max_size = max_size
+        self.deflate = deflate
         self.state = OPEN
         self.event = None
         self.data = None
@@ -44,8 +63,9 @@ class Protocol:
         self.wanted = None
         self.close_sent = None
         self.close_rcvd = None
+        self.fault = None
         self._message = None  # bytearray of the message being received
-        self._opcode = 0  # and whether it is TEXT or BINARY
+        self._opcode = 0  # and whether it is TEXT or BINARY, and _COMPRESSED
         self._fin = False  # of the current frame
         self._key = None
         self._frame = 0  # where in _message the frame begins
@@ -64,14 +84,93 @@ class Protocol:
         """
         self.event = None
         if self._deaf:
-            return end
+            return self._skip(buf, start, end)
         try:
-            return self._receive(buf, start, end)
+            while True:
+                if self._left:
+                    n = min(self._left, end - start)
+                    if n:
+                        fill = self._fill
+                        self._message[fill : fill + n] = memoryview(buf)[start : start + n]
+                        start += n
+                        self._take(n)
+                    if self._left:
+                        self.wanted = memoryview(self._message)[self._fill :]
+                        return start
+                    self.wanted = None
+                    if self._end_frame():
+                        return start
+                have = end - start
+                if have < 2:
+                    return start
+                first = buf[start]
+                length = buf[start + 1]
+                opcode = first & 0x0F
+                # Section 5.2: reserved bits need an extension that defines them. The first one
+                # marks a compressed message in its first frame (RFC 7692 section 6).
+                if first & 0x70 and (
+                    first & 0x30
+                    or self.deflate is None
+                    or (opcode != TEXT and opcode != BINARY)
+                ):
+                    raise Violation(frames.PROTOCOL_ERROR, "reserved bits are set")
+                # Section 5.1: a client masks, a server doesn't.
+                if (length & 0x80 == 0) is not self.is_client:
+                    raise Violation(
+                        frames.PROTOCOL_ERROR,
+                        "masked frame" if self.is_client else "unmasked frame",
+                    )
+                length &= 0x7F
+                if opcode & 0x08:
+                    # Section 5.5: control frames are short and not fragmented.
+                    if length > 125 or not first & 0x80:
+                        raise Violation(
+                            frames.PROTOCOL_ERROR, "long or fragmented control frame"
+                        )
+                    size = length + (2 if self.is_client else 6)
+                    if have < size:
+                        return start
+                    view = memoryview(buf)[start : start + size]
+                    payload = bytearray(view[size - length :])
+                    if not self.is_client:
+                        frames.mask(payload, 0, length, view[2:6], 0)
+                    self._control(opcode, payload)
+                    if self._deaf:
+                        return end
+                    start += size
+                    if self.event is not None:
+                        return start
+                    continue
+                head = 2
+                if length == 126:
+                    if have < 4:
+                        return start
+                    head = 4
+                    length = buf[start + 2] << 8 | buf[start + 3]
+                    # Section 5.2: the shortest form of the length must be used.
+                    if length < 126:
+                        raise Violation(frames.PROTOCOL_ERROR, "length not in its shortest form")
+                elif length == 127:
+                    if have < 10:
+                        return start
+                    head = 10
+                    length = int.from_bytes(memoryview(buf)[start + 2 : start + 10], "big")
+                    if length < 65536 or length >> 63:
+                        raise Violation(frames.PROTOCOL_ERROR, "malformed length")
+                if not self.is_client:
+                    if have < head + 4:
+                        return start
+                    self._key = bytes(memoryview(buf)[start + head : start + head + 4])
+                    head += 4
+                self._begin_frame(opcode, first, length)
+                start += head
+                if not length and self._end_frame():
+                    return start
         except Violation as violation:
-            self._fail(*violation.args)
+            self._fault(*violation.args)
         except MemoryError:
-            self._fail(frames.TRY_AGAIN_LATER, "out of memory")
-        return end
+            self._fault(frames.TRY_AGAIN_LATER, "out of memory")
+        return self._skip(buf, start, end)
 
     def filled(self, n):
         """Take note of `n` bytes read into `wanted`."""
@@ -84,92 +183,48 @@ class Protocol:
             elif n:
                 self.wanted = memoryview(self._message)[self._fill :]
         except Violation as violation:
-            self._fail(*violation.args)
+            self._fault(*violation.args)
         except MemoryError:
-            self._fail(frames.TRY_AGAIN_LATER, "out of memory")
+            self._fault(frames.TRY_AGAIN_LATER, "out of memory")
 
-    def _fail(self, code, reason):
-        # RFC 6455 section 7.1.7: say why, then ignore what follows.
+    def _fault(self, code, reason):
         self._deaf = True
         self._message = self.wanted = None
-        self.close(code, reason)
+        self.fault = Close(code, reason)
         self.event = CLOSE
 
-    def _receive(self, buf, start, end):
-        while True:
-            if self._left:
-                n = min(self._left, end - start)
-                if n:
-                    fill = self._fill
-                    self._message[fill : fill + n] = memoryview(buf)[start : start + n]
-                    start += n
-                    self._take(n)
-                if self._left:
-                    self.wanted = memoryview(self._message)[self._fill :]
-                    return start
-                self.wanted = None
-                if self._end_frame():
-                    return start
+    def fail(self):
+        """Send the close frame that `fault` asks for (RFC 6455 section 7.1.7)."""
+        self.close(self.fault.code, self.fault.reason)
+
+    def _skip(self, buf, start, end):
+        # What follows a violation is passed over frame by frame, only to notice the peer's close
+        # frame, behind which nothing comes: the connection needn't be kept any longer then.
+        while self.state != CLOSED and self.close_rcvd is None:
+            n = min(self._left, end - start)
+            self._left -= n
+            start += n
             have = end - start
             if have < 2:
                 return start
-            first = buf[start]
-            length = buf[start + 1]
-            opcode = first & 0x0F
-            # Section 5.2: reserved bits need an extension that defines them.
-            if first & 0x70:
-                raise Violation(frames.PROTOCOL_ERROR, "reserved bits are set")
-            # Section 5.1: a client masks, a server doesn't.
-            if (length & 0x80 == 0) is not self.is_client:
-                raise Violation(
-                    frames.PROTOCOL_ERROR, "masked frame" if self.is_client else "unmasked frame"
-                )
-            length &= 0x7F
-            if opcode & 0x08:
-                # Section 5.5: control frames are short and not fragmented.
-                if length > 125 or not first & 0x80:
-                    raise Violation(frames.PROTOCOL_ERROR, "long or fragmented control frame")
-                size = length + (2 if self.is_client else 6)
-                if have < size:
-                    return start
-                view = memoryview(buf)[start : start + size]
-                payload = bytearray(view[size - length :])
-                if not self.is_client:
-                    frames.mask(payload, 0, length, view[2:6], 0)
-                self._control(opcode, payload)
-                if self._deaf:
-                    return end
-                start += size
-                if self.event is not None:
-                    return start
-                continue
+            length = buf[start + 1] & 0x7F
+            if buf[start] & 0x0F == CLOSE:
+                self.state = CLOSED
+                self.event = CLOSE
+                break
             head = 2
-            if length == 126:
-                if have < 4:
+            if length > 125:
+                head = 4 if length == 126 else 10
+                if have < head:
                     return start
-                head = 4
-                length = buf[start + 2] << 8 | buf[start + 3]
-                # Section 5.2: the shortest form of the length must be used.
-                if length < 126:
-                    raise Violation(frames.PROTOCOL_ERROR, "length not in its shortest form")
-            elif length == 127:
-                if have < 10:
-                    return start
-                head = 10
-                length = int.from_bytes(memoryview(buf)[start + 2 : start + 10], "big")
-                if length < 65536 or length >> 63:
-                    raise Violation(frames.PROTOCOL_ERROR, "malformed length")
-            if not self.is_client:
-                if have < head + 4:
-                    return start
-                self._key = bytes(memoryview(buf)[start + head : start + head + 4])
-                head += 4
-            self._begin_frame(opcode, first & 0x80, length)
+                length = int.from_bytes(memoryview(buf)[start + 2 : start + head], "big")
+            if buf[start + 1] & 0x80:
+                length += 4
+            self._left = length
             start += head
-            if not length and self._end_frame():
-                return start
+        return end
 
-    def _begin_frame(self, opcode, fin, length):
+    def _begin_frame(self, opcode, first, length):
         message = self._message
         # Section 5.4: a message's frames follow one another.
         if opcode == CONT:
@@ -187,13 +242,13 @@ class Protocol:
             )
         if message is None:
             self._message = bytearray(length)
-            self._opcode = opcode
+            self._opcode = first & (_COMPRESSED | 0x0F)
             self._utf8 = 0
             self._frame = self._fill = 0
         else:
             self._frame = self._fill = len(message)
             message.extend(bytes(length))
-        self._fin = fin
+        self._fin = first & 0x80
         self._left = length
 
     def _take(self, n):
@@ -212,14 +267,32 @@ class Protocol:
         if not self._fin:
             return False
         message, self._message = self._message, None
-        if self._opcode == TEXT:
-            if self._utf8:
-                raise Violation(frames.INVALID_DATA, "text ends within a character")
-            self.data = str(message, "utf-8")
-        else:
-            self.data = message
-        self.event = self._opcode
+        opcode = self._opcode
+        if opcode & _COMPRESSED:
+            opcode &= 0x0F
+            message = self._expand(message, opcode)
+        elif opcode == TEXT and self._utf8:
+            raise Violation(frames.INVALID_DATA, "text ends within a character")
+        self.data = str(message, "utf-8") if opcode == TEXT else message
+        self.event = opcode
         return True
+
+    def _expand(self, payload, opcode):
+        # RFC 7692 section 6.2. The limit is that of the message, whatever its compressed size.
+        try:
+            message, size = self.deflate.expand(payload, self.max_size)
+        except TooBig:
+            raise Violation(
+                frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size)
+            )
+        except ValueError:
+            raise Violation(frames.PROTOCOL_ERROR, "malformed compressed message")
+        if opcode == TEXT:
+            if frames.utf8(message, 0, size, 0):
+                raise Violation(frames.INVALID_DATA, "text is not UTF-8")
+            return memoryview(message)[:size]
+        message[size:] = b""
+        return message
 
     def _control(self, opcode, payload):
         if opcode == PING:
@@ -257,7 +330,15 @@ class Protocol:
     # Sending
 
     def encode(self, opcode, payload, fin=True):
-        """A frame as a list of buffers (`frames.encode`), masked with a fresh key by a client."""
+        """A frame as a list of buffers (`frames.encode`), masked with a fresh key by a client.
+
+        A message in one frame is compressed when that was negotiated and makes it shorter.
+        """
+        if self.deflate is not None and fin and (opcode == TEXT or opcode == BINARY):
+            compressed = self.deflate.compress(payload)
+            if compressed is not None:
+                opcode |= _COMPRESSED
+                payload = compressed
         # Section 5.3: the key must not be predictable.
         return frames.encode(opcode, payload, fin, urandom(4) if self.is_client else None)
 
@@ -265,7 +346,8 @@ class Protocol:
         """Send a close frame, unless one was sent. 1005 stands for a frame without a code."""
         if self.close_sent is not None:
             return
-        self.state = CLOSING
+        if self.state == OPEN:
+            self.state = CLOSING
         self.close_sent = Close(code, reason)
         payload = b""
         if code != frames.NO_STATUS_RCVD:

@@ -21,7 +21,15 @@ PHONE = {"width": 360, "height": 760}
 FILES = {
     "network.json": {
         "device": {"iam": "greenhouse-3", "dev": "websock"},
+        "ap": {"essid": "greenhouse-3"},
         "sta": {"ssid": "workshop", "pass": "correct-horse"},
+    },
+    "app.json": {
+        "interfaces": [
+            {"name": "fake_interface", "type": "echo"},
+            {"name": "pump", "type": "gpio", "title": "Pump", "pin": 4},
+            {"name": "meter", "type": "uart", "title": "Water meter", "baudrate": 9600},
+        ]
     },
 }
 
@@ -34,6 +42,8 @@ img {{ border-radius: 14px; box-shadow: 0 2px 14px #0004; }}
 
 def use(view):
     """What somebody does in the first minutes."""
+    page.start(view, "Pump")
+    page.card(view, "Pump").get_by_role("button", name="On", exact=True).click()
     page.start(view)
     for text in ("hello", "is anybody there?"):
         page.send(view, text)

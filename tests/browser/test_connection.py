@@ -118,3 +118,14 @@ def test_a_quiet_device_is_asked_for_a_sign_of_life(image, open_page, alive):
     finally:
         image.send_signal(signal.SIGCONT)
     expect(status(page)).to_have_text("Connected")
+
+
+def test_an_update_leaves_focus_and_text_alone(image, open_page):
+    page = open_page(image)
+    start(page)
+    field = card(page, FAKE).get_by_label("Message")
+    field.fill("half a sen")
+    page.evaluate("delete state.iam; connection.check()")
+    page.wait_for_function("state.iam")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("half a sen")

@@ -1,11 +1,14 @@
 """The page shows the device and what it does, and changes it only when asked twice."""
 
 import json
+import threading
 
 import pytest
 from playwright.sync_api import expect
+from websockets.sync.client import connect
+from websockets.sync.server import serve
 
-from browser.page import NAMED, ask, log, row, status
+from browser.page import NAMED, ask, card, log, row, status
 
 
 @pytest.mark.image(files=NAMED)
@@ -29,24 +32,32 @@ def test_device_text_is_never_markup(image, open_page):
 def test_phone_home_is_off_by_default(image, open_page):
     page = open_page(image)
     expect(row(page, "Phone home", "Address")).to_have_text("Off")
+    expect(card(page, "Phone home").locator(".badge")).to_be_hidden()
 
 
-@pytest.mark.image(
-    files={
-        "app.json": {"app": "broken"},
-        "broken/__init__.py": "def app_main(args):\n    raise ValueError('no such pin: 99')\n",
-    }
-)
+BROKEN_APP = {
+    "app.json": {"app": "broken"},
+    "broken/__init__.py": "def app_main(args):\n    raise ValueError('no such pin: 99')\n",
+}
+
+
+@pytest.mark.image(files=BROKEN_APP)
 def test_recovery_shows_the_traceback(image, open_page):
     page = open_page(image)
     expect(page.get_by_role("alert")).to_have_text("Recovery mode")
     expect(page.get_by_role("region", name="Traceback")).to_contain_text(
         "ValueError: no such pin: 99"
     )
-    image.write("app.json", {"app": "demo"})
-    ask(page, "Reboot…", "Restart")
+
+
+@pytest.mark.image(files=BROKEN_APP)
+def test_recovery_is_left_by_returning_to_the_built_in_app(image, open_page):
+    page = open_page(image)
+    page.get_by_role("button", name="Restart with the built-in app").click()
+    expect(log(page)).to_contain_text("Device is restarting")
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(status(page)).to_have_text("Connected")
+    assert image.read_json("app.json")["app"] == "demo"
 
 
 @pytest.mark.image(files=NAMED)
@@ -83,6 +94,33 @@ def test_factory_reset_asks_first_and_erases(image, open_page):
     expect(status(page)).to_have_text("Connected")
     page.reload()
     expect(page.get_by_role("heading", level=1)).not_to_have_text("bench-7")
+
+
+@pytest.mark.image(files={"wifi_sim.json": {"delay_ms": 10}})
+def test_log_goes_on_after_a_lost_connection_without_repeating_itself(image, open_page):
+    page = open_page(image)
+    looks = log(page).locator("> div").filter(has_text="Looking for networks")
+    page.get_by_role("button", name="Scan").click()
+    expect(looks).to_have_count(1)
+    expect(log(page).locator("> div").filter(has_text="access point: ")).to_have_count(1)
+
+    page.evaluate("connection.lost(); connection.wait(Date.now() + 3600e3)")
+    with connect(image.ws) as client:
+        client.send('["CMD", "scan"]')
+        while "wifi/scan" not in json.loads(client.recv()):
+            pass
+    page.get_by_role("button", name="Try now").click()
+    expect(looks).to_have_count(2)
+    expect(log(page).locator("> div").filter(has_text="access point: ")).to_have_count(1)
+
+
+def test_phone_home_shows_the_relay(make_image, open_page):
+    with serve(lambda relay: relay.wait_closed(), "127.0.0.1", 0) as relay:
+        threading.Thread(target=relay.serve_forever).start()
+        home = {"host": "127.0.0.1", "port": relay.socket.getsockname()[1]}
+        page = open_page(make_image(files={"app.json": {"home": home}}))
+        expect(card(page, "Phone home").locator(".badge")).to_have_text("Connected")
+        expect(row(page, "Phone home", "Address")).to_contain_text(f"127.0.0.1:{home['port']}")
 
 
 def test_log_keeps_the_newest_200_lines(image, open_page):

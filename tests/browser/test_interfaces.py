@@ -98,6 +98,20 @@ def test_pin_is_switched(image, open_page):
     expect(card(page, FAKE)).to_have_count(0)
 
 
+@pytest.mark.image(
+    files=interfaces(
+        {"name": "door", "type": "gpio", "title": "Door", "pin": 34, "direction": "in"}
+    )
+)
+def test_input_pin_shows_its_level_and_takes_nothing(image, open_page):
+    page = open_page(image)
+    start(page, "Door")
+    expect(row(page, "Door", "Value")).to_have_text("Off")
+    (image.data / "gpio_sim.json").write_text('{"34": 1}')
+    expect(row(page, "Door", "Value")).to_have_text("On")
+    expect(card(page, "Door").get_by_role("button", name="Toggle")).to_be_hidden()
+
+
 @pytest.mark.image(files=interfaces({"name": "meter", "type": "uart", "title": "Power meter"}))
 def test_serial_line(image, open_page):
     page = open_page(image)

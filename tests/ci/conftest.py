@@ -1,4 +1,4 @@
-"""Makes the build's programs and these tests' helpers importable; keeps git to itself."""
+"""Makes the build's programs and what these tests share importable; keeps git to itself."""
 
 import sys
 from pathlib import Path

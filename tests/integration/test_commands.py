@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from page import PASSWORDS, Page
+from command_client import PASSWORDS, Page
 from raw import TEXT, Connection, frame
 
 WORKSHOP = {"ssid": "workshop", "password": "correct-horse", "rssi": -48, "channel": 6}
@@ -109,7 +109,7 @@ async def test_later_messages_have_the_changes_only_and_go_to_every_client(image
     ):
         await first.send("CMD", "start_interface")
         for page in (first, second, third):
-            await page.reaches(**{"fake_interface/running": True})
+            await page.reaches({"fake_interface/running": True})
             (change,) = [m for m in page.messages[1:] if "fake_interface/running" in m]
             assert "iam" not in change and "wifi/net/mac" not in change
         # Nothing changes: nothing is sent.
@@ -191,13 +191,13 @@ async def test_fake_interface_answers_in_upper_case_in_every_client(image):
 @with_files
 async def test_stopped_interface_takes_no_message(uri):
     async with Page(uri) as page:
-        error = await page.ask("CMD", "send_message", ["hello"])
+        error = await page.refused("CMD", "send_message", ["hello"])
         assert "fake_interface" in error
         await page.send("CMD", "start_interface")
-        await page.reaches(**{"fake_interface/running": True})
+        await page.reaches({"fake_interface/running": True})
         await page.send("CMD", "stop_interface")
-        await page.reaches(**{"fake_interface/running": False})
-        assert "fake_interface" in await page.ask("CMD", "send_message", ["hello"])
+        await page.reaches({"fake_interface/running": False})
+        assert "fake_interface" in await page.refused("CMD", "send_message", ["hello"])
         await page.send("CMD", "start_interface")
         await page.send("CMD", "send_message", ["again"])
         assert await page.event("fake_interface/msg") == "AGAIN"
@@ -222,11 +222,11 @@ async def test_configured_interfaces(image):
         assert hal["relay"] == ("gpio", "Relay")
         assert hal["meter"][0] == "uart"
         await page.send("CMD", "start_interface", ["relay"])
-        await page.reaches(**{"relay/running": True, "relay/value": 0})
+        await page.reaches({"relay/running": True, "relay/value": 0})
         await page.send("CMD", "send_message", ["relay", "1"])
-        await page.reaches(**{"relay/value": 1})
+        await page.reaches({"relay/value": 1})
         await page.send("CMD", "start_interface", ["meter"])
-        await page.reaches(**{"meter/running": True})
+        await page.reaches({"meter/running": True})
         # The other end of the wire.
         with open((image.data / "uart1.pty").read_text().strip(), "r+b", buffering=0) as wire:
             wire.write(b"42 kWh\n")
@@ -268,8 +268,8 @@ async def test_scan_lists_networks_strongest_first_for_every_client(uri):
 
 async def result_of_test(page):
     """Wait for the end of the test that is running; returns result and reason."""
-    await page.reaches(**{"wifi/test/running": True})
-    await page.reaches(**{"wifi/test/running": False})
+    await page.reaches({"wifi/test/running": True})
+    await page.reaches({"wifi/test/running": False})
     return page.state["wifi/test/result"], page.state["wifi/test/reason"]
 
 
@@ -279,7 +279,7 @@ async def test_network_with_the_right_password(uri):
         await page.send("CMD", "test_new_sta", ["workshop", "correct-horse"])
         assert await result_of_test(page) == ("Success", "")
         assert await result_of_test(other) == ("Success", "")
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
         assert page.state["wifi/net/ip"] and page.state["wifi/net/gw"]
         assert page.state["wifi/stored/ssid"] == ""
 
@@ -312,10 +312,10 @@ async def test_network_that_cannot_be_joined(image, arguments, reason):
 @with_stored
 async def test_failed_test_falls_back_to_the_stored_network(uri):
     async with Page(uri) as page:
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
         await page.send("CMD", "test_new_sta", ["workshop", "battery-staple"])
         assert (await result_of_test(page))[0] == "Fail"
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
         assert page.state["wifi/stored/ssid"] == "workshop"
 
 
@@ -324,8 +324,8 @@ async def test_clients_are_served_during_a_test(image):
     image.write("wifi_sim.json", {**air(WORKSHOP), "delay_ms": 2000})
     async with Page(image.ws) as page:
         await page.send("CMD", "test_new_sta", ["workshop", "correct-horse"])
-        await page.reaches(**{"wifi/test/running": True})
-        error = await page.ask("CMD", "test_new_sta", ["guest"])
+        await page.reaches({"wifi/test/running": True})
+        error = await page.refused("CMD", "test_new_sta", ["guest"])
         assert "test" in error
         await page.round_trip()
         assert page.state["wifi/test/running"] is True
@@ -334,24 +334,24 @@ async def test_clients_are_served_during_a_test(image):
 @with_stored
 async def test_network_that_vanishes_and_comes_back(image):
     async with Page(image.ws) as page:
-        await page.reaches(**{"wifi/net/connected": True})
+        await page.reaches({"wifi/net/connected": True})
         image.write("wifi_sim.json", air(GUEST))
-        await page.reaches(**{"wifi/net/connected": False, "wifi/net/ip": ""})
+        await page.reaches({"wifi/net/connected": False, "wifi/net/ip": ""})
         image.write("wifi_sim.json", air(GUEST, WORKSHOP))
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
 
 
 @with_stored
 async def test_network_that_vanishes_during_its_test(image):
     async with Page(image.ws) as page:
-        await page.reaches(**{"wifi/net/connected": True})
+        await page.reaches({"wifi/net/connected": True})
         image.write("wifi_sim.json", {**air(GUEST, WORKSHOP), "delay_ms": 1000})
         await page.send("CMD", "test_new_sta", ["guest"])
-        await page.reaches(**{"wifi/test/running": True})
+        await page.reaches({"wifi/test/running": True})
         image.write("wifi_sim.json", air(WORKSHOP))
         result, reason = await result_of_test(page)
         assert result == "Fail" and reason
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
 
 
 @pytest.mark.image(files={**FILES, "wifi_sim.json": air(ATTIC)})
@@ -386,32 +386,32 @@ async def test_reboot_closes_every_client_with_1012(image):
 async def test_stored_network_survives_a_reboot_and_is_joined(image):
     async with Page(image.ws) as page:
         await page.send("CMD", "store_new_sta", ["workshop", "correct-horse"])
-        await page.reaches(**{"wifi/stored/ssid": "workshop"})
+        await page.reaches({"wifi/stored/ssid": "workshop"})
         await reboot(image, page)
     async with Page(image.ws) as page:
         assert page.state["wifi/stored/ssid"] == "workshop"
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
 
 
 @with_files
 async def test_stored_network_survives_a_power_cut(image):
     async with Page(image.ws) as page:
         await page.send("CMD", "store_new_sta", ["workshop", "correct-horse"])
-        await page.reaches(**{"wifi/stored/ssid": "workshop"})
+        await page.reaches({"wifi/stored/ssid": "workshop"})
         image.kill()
     image.start()
     async with Page(image.ws) as page:
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "workshop"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "workshop"})
 
 
 @with_stored
 async def test_password_belongs_to_its_network(image):
     async with Page(image.ws) as page:
         await page.send("CMD", "store_new_sta", ["guest"])
-        await page.reaches(**{"wifi/stored/ssid": "guest"})
+        await page.reaches({"wifi/stored/ssid": "guest"})
         await reboot(image, page)
     async with Page(image.ws) as page:
-        await page.reaches(**{"wifi/net/connected": True, "wifi/net/ap": "guest"})
+        await page.reaches({"wifi/net/connected": True, "wifi/net/ap": "guest"})
 
 
 @with_files
@@ -428,7 +428,7 @@ async def test_set_is_saved(image):
 @with_stored
 async def test_factory_reset_is_a_first_boot(image):
     async with Page(image.ws) as page:
-        await page.reaches(**{"wifi/net/connected": True})
+        await page.reaches({"wifi/net/connected": True})
         await page.send("CMD", "factory_reset")
         assert await page.closed() == 1012
     await asyncio.to_thread(image.wait_ready)
@@ -439,8 +439,10 @@ async def test_factory_reset_is_a_first_boot(image):
         assert page.state["wifi/ap/ssid"] != "bench-7-ap"
     for path in image.data.iterdir():
         if path.is_file():
-            text = path.read_text()
-            assert not [password for password in PASSWORDS if password in text], path
+            if path.name == "wifi_sim.json":
+                continue
+            content = path.read_bytes()
+            assert not [password for password in PASSWORDS if password.encode() in content]
 
 
 @with_files
@@ -448,8 +450,8 @@ async def test_settings_that_cannot_be_saved_are_reported(image):
     image.data.joinpath("network.json.new").mkdir()
     image.data.joinpath("secrets.json.new").mkdir()
     async with Page(image.ws) as page:
-        assert "set" in await page.ask("CMD", "set", ["device/iam", "bench-8"])
-        error = await page.ask("CMD", "store_new_sta", ["workshop", "correct-horse"])
+        assert "set" in await page.refused("CMD", "set", ["device/iam", "bench-8"])
+        error = await page.refused("CMD", "store_new_sta", ["workshop", "correct-horse"])
         assert "store_new_sta" in error
 
 
@@ -519,7 +521,7 @@ MALFORMED = {
     "binary with a cut character": (b'["GET", "\xe2\x82"]', "UTF-8"),
     "empty binary": (b"", "JSON"),
     "nested lists": ("[" * DEEP + "]" * DEEP, ""),
-    "opened lists": ("[" * 4000, "JSON"),
+    "opened lists": ("[" * 4000, ""),
     "nested objects": ('{"a":' * 700 + "1" + "}" * 700, ""),
     "nested arguments": ('["GET", "wifi", ' + "[" * 1000 + "]" * 1000 + "]", ""),
     "large": (json.dumps(["CMD", "send_message", ["x" * 5000]]), ""),
@@ -582,10 +584,9 @@ async def test_lone_surrogate_does_not_end_connections(image):
     async with Page(image.ws) as page, Page(image.ws) as other:
         await page.send("CMD", "start_interface")
         await page.connection.send('["CMD", "send_message", ["a\\ud800b"]]')
+        assert "Unicode" in await page.event("error")
         await page.round_trip()
         await other.round_trip()
-        # Refused, or replaced by something that is text.
-        assert page.count("error") + page.count("fake_interface/msg") == 1
 
 
 @with_files
@@ -615,9 +616,9 @@ async def test_client_that_does_not_read_harms_nobody(image):
         stuck.upgrade()
         async with Page(image.ws) as page:
             await page.send("CMD", "start_interface")
-            await page.reaches(**{"fake_interface/running": True})
-            text = "x" * 3000
-            for _ in range(400):
+            await page.reaches({"fake_interface/running": True})
+            text = "x" * 1000
+            for _ in range(1000):
                 await page.send("CMD", "send_message", [text])
                 assert await page.event("fake_interface/msg") == text.upper()
 
@@ -638,7 +639,7 @@ async def test_clients_that_come_and_go(image):
 async def test_passwords_never_leave_the_device(image):
     # Page.receive() looks for them in everything.
     async with Page(image.ws) as page, Page(image.ws) as other:
-        await page.reaches(**{"wifi/net/connected": True})
+        await page.reaches({"wifi/net/connected": True})
         await page.send("CMD", "test_new_sta", ["workshop", "battery-staple"])
         await result_of_test(page)
         await page.send("CMD", "store_new_sta", ["workshop", "correct-horse"])
@@ -647,8 +648,8 @@ async def test_passwords_never_leave_the_device(image):
         for key in ("iam", "log", "wifi/scan"):
             await page.event(key)
         for key in ("sta/pass", "ap/password"):
-            assert await page.ask("CMD", "set", [key, "short"])
-            assert await page.ask("GET", key)
+            assert await page.refused("CMD", "set", [key, "short"])
+            assert await page.refused("GET", key)
         await page.round_trip()
         await other.round_trip()
     with Connection(image.http_port) as connection:
@@ -681,7 +682,7 @@ async def test_api_command(image, connection):
         assert json.loads(response.body) == {"hal": page.state["hal"]}
         start = b'["CMD", "start_interface"]'
         assert connection.get("/api/command", method="POST", body=start).status == 200
-        await page.reaches(**{"fake_interface/running": True})
+        await page.reaches({"fake_interface/running": True})
         response = connection.get("/api/command", method="POST", body=b"nonsense")
         assert response.status == 400
         assert "JSON" in json.loads(response.body)["error"]

@@ -36,17 +36,24 @@ def pytest_pycollect_makemodule(module_path, parent):
     return UnitFile.from_parent(parent, path=module_path)
 
 
+def pytest_collection_finish(session):
+    units = any(isinstance(item, UnitTest) for item in session.items)
+    if units and not host(session.config.rootpath).exists():
+        pytest.exit('run "make host" first', returncode=2)
+
+
+def host(root):
+    return root / "build/host/micropython"
+
+
 def interpreters(root):
     """name -> (command, module search path) of the interpreters that unit tests run on.
 
     MicroPython itself puts the runner's folder, which is that of the tests, in front.
     """
-    host = root / "build/host/micropython"
-    if not host.exists():
-        pytest.exit('run "make host" first', returncode=2)
     newer = [sys.executable, "-m", "micropython_unix"]
     return {
-        "host": ([str(host)], [".frozen"]),
+        "host": ([str(host(root))], [".frozen"]),
         "newer": (newer, [str(root / "modules"), ".frozen"]),
     }
 

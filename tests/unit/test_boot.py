@@ -127,7 +127,7 @@ def read(name):
 
 
 def test_the_settings_are_those_of_the_configuration():
-    assert boot.SETTINGS == (config.NETWORK, config.APP, config.SECRETS)
+    assert boot.SETTINGS == (config.NETWORK, config.APP, config.SECRETS, config.ADMIN)
 
 
 def test_a_new_chip_gets_a_filesystem_without_a_word():

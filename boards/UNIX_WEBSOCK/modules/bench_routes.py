@@ -2,11 +2,9 @@
 
 import gc
 
+from bench_data import BYTES  # 30,000 that don't compress, a literal made by manifest.py
 from httpd import Response
 from websockets import ConnectionClosed, Server
-
-# 30,000 bytes that don't compress, a literal that the build makes (manifest.py).
-from bench_data import BYTES
 
 # As large as the largest message measured, with room for fragments.
 MAX_SIZE = 1 << 21
@@ -29,6 +27,9 @@ class _Sink:
         except ConnectionClosed:
             pass
 
+    def count(self, request):
+        return {"messages": self.messages, "bytes": self.size}
+
 
 def add(server, group):
     """Add the routes to an `httpd.Server`."""
@@ -37,7 +38,7 @@ def add(server, group):
     server.route("/bench/30k", lambda request: Response(BYTES, 200, "text/html"))
     server.route("/bench/echo", Server(_echo, group=group, max_size=MAX_SIZE).upgrade)
     server.route("/bench/sink", Server(sink.serve, group=group, max_size=MAX_SIZE).upgrade)
-    server.route("/bench/sink/count", lambda request: {"messages": sink.messages, "bytes": sink.size})
+    server.route("/bench/sink/count", sink.count)
 
     @server.get("/bench/mem")
     def mem(request):

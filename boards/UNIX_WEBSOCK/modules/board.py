@@ -7,6 +7,9 @@ Names:
     extend(server, group): add the board's own routes.
     ready(http, sockets): the listeners (or None) serve.
     reset(): restart the device.
+    resets(): how often it was called since the program (the chip: the power) was started.
+    trusted(peer): whether a client with this address may use the device while no admin password
+        is set; on a chip those of its own access point.
 """
 
 import os
@@ -27,6 +30,7 @@ bench = False
 # The free ports that were picked are kept over a restart, so that clients find the device again.
 HTTP_PORT = "WEBSOCK_HTTP_PORT"
 WS_PORT = "WEBSOCK_WS_PORT"
+_RESETS = "WEBSOCK_RESETS"
 
 
 def extend(server, group):
@@ -50,4 +54,15 @@ def ready(http, sockets):
 
 def reset():
     """Start the program anew."""
+    os.putenv(_RESETS, str(resets() + 1))
     machine.reset()
+
+
+def resets():
+    """Kept in the environment over a restart."""
+    return int(os.getenv(_RESETS) or 0)
+
+
+def trusted(peer):
+    """Everybody: --host says who can reach the program at all."""
+    return True

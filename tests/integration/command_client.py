@@ -30,7 +30,8 @@ class Protocol:
         self._position = 0
 
     async def send(self, *request):
-        await self.connection.send(json.dumps(request))
+        # As a browser writes it: without escapes for what is not ASCII.
+        await self.connection.send(json.dumps(request, ensure_ascii=False))
 
     async def receive(self):
         text = await self.connection.recv()
@@ -45,24 +46,26 @@ class Protocol:
         return message
 
     async def event(self, key):
-        """The value of `key` in the next message that has it; each message is looked at once."""
+        """The value of `key` in the next message that has it; each message is looked at once.
+
+        An error on the way to it is a failure.
+        """
         while True:
             while self._position < len(self.messages):
                 message = self.messages[self._position]
                 self._position += 1
                 if key in message:
                     return message[key]
+                assert "error" not in message, message
             await self._receive_in_time(f"a message with {key}")
 
-    async def reaches(self, **wanted):
-        """Wait until the state has these values; `_` in a name stands for `/`."""
-        wanted = {key.replace("_", "/"): value for key, value in wanted.items()}
+    async def reaches(self, wanted):
+        """Wait until the state has the values of the dict `wanted`."""
         while any(self.state.get(key) != value for key, value in wanted.items()):
-            await self._receive_in_time(f"{wanted}")
+            await self._receive_in_time(f"state {wanted}")
 
-    async def ask(self, *request):
-        """Send a request; return the answer to it, also for what a client must not do: then it
-        is the value of "error"."""
+    async def refused(self, *request):
+        """Send a request that is refused; returns the error."""
         await self.send(*request)
         return await self.event("error")
 
@@ -76,7 +79,8 @@ class Protocol:
             async with asyncio.timeout(DEADLINE):
                 await self.receive()
         except TimeoutError:
-            raise AssertionError(f"no {what}; received {self.messages[-10:]}") from None
+            last = self.messages[-5:]
+            raise AssertionError(f"not received: {what}; the last were {last}") from None
 
     async def closed(self):
         """Wait for the end; returns the close code."""

@@ -1,0 +1,62 @@
+"""What the device counts, in Prometheus' text format 0.0.4 (GET /metrics)."""
+
+import gc
+
+import board
+import build_info
+
+from . import log
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def text(device):
+    """All metrics of a `device.Device` as one text, in bytes."""
+    gc.collect()
+    group = device.group
+    hub = device.hub
+    lines = []
+
+    def family(name, kind, purpose, *samples):
+        name = "websock_" + name
+        lines.append("# HELP {} {}\n# TYPE {} {}\n".format(name, purpose, name, kind))
+        for labels, value in samples:
+            if labels:
+                pairs = ['{}="{}"'.format(label, _escape(labels[label])) for label in labels]
+                lines.append("{}{{{}}} {}\n".format(name, ",".join(pairs), value))
+            else:
+                lines.append("{} {}\n".format(name, value))
+
+    def counter(name, purpose, value):
+        family(name, "counter", purpose, (None, value))
+
+    def gauge(name, purpose, value):
+        family(name, "gauge", purpose, (None, value))
+
+    build = {"version": build_info.VERSION, "micropython": build_info.MICROPYTHON}
+    family("build_info", "gauge", "What runs on the device.", (build, 1))
+    gauge("uptime_seconds", "Time since the start.", round(log.uptime(), 1))
+    counter("resets_total", "Restarts that the device made itself.", board.resets())
+    recovery = int(bool(device.recovery))
+    gauge("recovery", "1 while the device runs in place of an app that failed.", recovery)
+    statuses = device.web.statuses
+    family(
+        "http_responses_total",
+        "counter",
+        "HTTP responses by status code.",
+        *[({"code": str(code)}, statuses[code]) for code in sorted(statuses)]
+    )
+    gauge("connections", "Open connections, HTTP and WebSocket.", len(group.connections))
+    counter("connections_accepted_total", "Connections accepted.", group.accepted)
+    counter("connections_refused_total", "Connections over the limit.", group.refused)
+    counter("connections_evicted_total", "Idle connections closed for new ones.", group.evicted)
+    gauge("clients", "WebSocket clients.", len(hub.clients))
+    counter("messages_received_total", "Messages received from clients.", hub.messages)
+    counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
+    gauge("heap_allocated_bytes", "Heap in use after a collection.", gc.mem_alloc())
+    gauge("heap_free_bytes", "Heap free after a collection.", gc.mem_free())
+    return "".join(lines).encode()
+
+
+def _escape(value):
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,202 @@
+"""Access control of the image: password, sessions, origins, what stays open."""
+
+import json
+import urllib.parse
+
+import pytest
+import websockets.sync.client
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from raw import Connection
+
+PASSWORD = "correct horse"
+JSON = "Content-Type: application/json"
+
+
+def post(image, path, fields, *headers, form=False):
+    body = urllib.parse.urlencode(fields) if form else json.dumps(fields)
+    kind = "application/x-www-form-urlencoded" if form else "application/json"
+    with Connection(image.http_port) as connection:
+        return connection.get(
+            path, f"Content-Type: {kind}", *headers, method="POST", body=body.encode()
+        )
+
+
+def get(image, path, *headers):
+    with Connection(image.http_port) as connection:
+        return connection.get(path, *headers)
+
+
+def set_password(image, new=PASSWORD, current=None, *headers):
+    fields = {"new": new} if current is None else {"new": new, "current": current}
+    return post(image, "/password", fields, *headers)
+
+
+def log_in(image, password=PASSWORD):
+    response = post(image, "/login", {"password": password})
+    assert response.status == 200, response
+    return json.loads(response.body)["token"]
+
+
+def session(image, *headers):
+    return json.loads(get(image, "/api/session", *headers).body)
+
+
+@pytest.fixture
+def locked(image):
+    assert set_password(image).status == 200
+    return image
+
+
+PROTECTED = ["/", "/api/state", "/api/log", "/metrics", "/ws", "/nothing", "/api/www/a"]
+
+
+def test_everything_is_open_without_a_password(image):
+    assert session(image) == {"password": False, "authenticated": True}
+    assert get(image, "/").status == 200
+    assert get(image, "/api/state").status == 200
+    assert post(image, "/login", {"password": "x"}).status == 409
+
+
+def test_nothing_is_served_without_a_session(locked):
+    assert session(locked) == {"password": True, "authenticated": False}
+    for path in PROTECTED:
+        response = get(locked, path)
+        if path == "/":
+            assert (response.status, response.headers["location"]) == (303, "/login")
+        else:
+            assert response.status == 401, path
+            assert response.headers["www-authenticate"] == "Bearer"
+    assert post(locked, "/api/command", ["GET", "wifi"]).status == 401
+    for url in (locked.ws + "/", locked.http.replace("http", "ws") + "/ws"):
+        with pytest.raises(InvalidStatus) as refused:
+            websockets.sync.client.connect(url)
+        assert refused.value.response.status_code == 401
+
+
+def test_what_stays_open_tells_little(locked):
+    assert json.loads(get(locked, "/health").body) == {"status": "ok"}
+    page = get(locked, "/login")
+    assert page.status == 200 and b"Admin password" in page.body
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_session_by_cookie_and_by_bearer(locked):
+    token = log_in(locked)
+    for header in (f"Cookie: a=b; session={token}", f"Authorization: Bearer {token}"):
+        assert session(locked, header) == {"password": True, "authenticated": True}
+        assert get(locked, "/", header).status == 200
+        assert json.loads(get(locked, "/health", header).body)["version"]
+        name, value = header.split(": ")
+        for url in (locked.ws + "/", locked.http.replace("http", "ws") + "/ws"):
+            with websockets.sync.client.connect(url, additional_headers={name: value}) as page:
+                assert "iam" in json.loads(page.recv())
+    for header in (f"Cookie: session={token[:-1]}", "Cookie: session=", "Authorization: Bearer"):
+        assert get(locked, "/api/state", header).status == 401
+
+
+def test_browser_logs_in_with_a_form(locked):
+    response = post(locked, "/login", {"password": PASSWORD}, form=True)
+    assert (response.status, response.headers["location"]) == (303, "/")
+    cookie = response.headers["set-cookie"]
+    assert "; HttpOnly" in cookie and "; SameSite=Strict" in cookie
+    assert get(locked, "/", "Cookie: " + cookie.split(";")[0]).status == 200
+
+
+def test_sessions_are_each_ones_own(locked):
+    first, second = log_in(locked), log_in(locked)
+    assert first != second
+    response = post(locked, "/logout", {}, f"Cookie: session={first}")
+    assert response.status == 303 and "Max-Age=0" in response.headers["set-cookie"]
+    assert not session(locked, f"Cookie: session={first}")["authenticated"]
+    assert session(locked, f"Cookie: session={second}")["authenticated"]
+
+
+def test_logging_out_closes_websockets(locked):
+    token = log_in(locked)
+    headers = {"Cookie": f"session={token}"}
+    with websockets.sync.client.connect(locked.ws + "/", additional_headers=headers) as page:
+        page.recv()
+        post(locked, "/logout", {}, f"Cookie: session={token}")
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                page.recv()
+        assert closed.value.rcvd.code == 1008
+
+
+def test_password_survives_a_restart_and_sessions_do_not(locked):
+    token = log_in(locked)
+    locked.restart()
+    assert not session(locked, f"Cookie: session={token}")["authenticated"]
+    log_in(locked)
+    assert PASSWORD not in (locked.data / "admin.json").read_text()
+
+
+def test_password_change(locked):
+    token = log_in(locked)
+    bearer = f"Authorization: Bearer {token}"
+    assert set_password(locked, "another one").status == 401
+    assert set_password(locked, "another one", PASSWORD).status == 401
+    assert set_password(locked, "another one", None, bearer).status == 400
+    assert set_password(locked, "another one", "wrong", bearer).status == 401
+    assert set_password(locked, "short", PASSWORD, bearer).status == 400
+    response = set_password(locked, "another one", PASSWORD, bearer)
+    assert response.status == 200
+    new = json.loads(response.body)["token"]
+    assert not session(locked, bearer)["authenticated"]
+    assert session(locked, f"Authorization: Bearer {new}")["authenticated"]
+    assert post(locked, "/login", {"password": PASSWORD}).status == 401
+    log_in(locked, "another one")
+
+
+def test_attempts_are_limited(locked):
+    statuses = [post(locked, "/login", {"password": "guess"}).status for _ in range(6)]
+    assert statuses == [401] * 5 + [429]
+    response = post(locked, "/login", {"password": PASSWORD})
+    assert response.status == 429 and 0 < int(response.headers["retry-after"]) <= 10
+
+
+def test_factory_reset_removes_the_password(locked):
+    bearer = f"Authorization: Bearer {log_in(locked)}"
+    post(locked, "/api/command", ["CMD", "factory_reset"], bearer)
+    locked.wait_ready()
+    assert session(locked) == {"password": False, "authenticated": True}
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"{}", b'{"password": 1}', b"{"])
+def test_malformed_logins(locked, body):
+    with Connection(locked.http_port) as connection:
+        assert connection.get("/login", JSON, method="POST", body=body).status == 400
+
+
+# Requests that another site's page makes a browser send
+
+
+FOREIGN = ["Origin: http://evil.example", "Origin: null", "Referer: http://evil.example/page"]
+
+
+@pytest.mark.parametrize("header", [*FOREIGN, "Sec-Fetch-Site: cross-site"])
+def test_other_sites_change_nothing(image, header):
+    assert post(image, "/password", {"new": PASSWORD}, header).status == 403
+    assert post(image, "/api/command", ["CMD", "reboot"], header).status == 403
+    assert post(image, "/login", {"password": "x"}, header).status == 403
+    with Connection(image.http_port) as connection:
+        assert connection.get("/api/www/a", header, method="PUT", body=b"x").status == 403
+    assert get(image, "/api/state", header).status == 200
+    assert session(image) == {"password": False, "authenticated": True}
+
+
+@pytest.mark.parametrize("header", FOREIGN[:2])
+def test_other_sites_get_no_websocket(image, header):
+    for port in (image.http_port, image.ws_port):
+        with Connection(port) as connection:
+            assert connection.upgrade("/ws", header).status == 403
+
+
+def test_own_page_may(image):
+    for header in (
+        "Origin: http://127.0.0.1",
+        "Referer: http://127.0.0.1/",
+        "Sec-Fetch-Site: none",
+    ):
+        assert post(image, "/api/command", ["GET", "wifi"], header).status == 200

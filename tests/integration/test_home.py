@@ -1,0 +1,230 @@
+"""Phone home: the image as a client of a relay that comes, goes, hangs and misbehaves."""
+
+import asyncio
+import contextlib
+
+import pytest
+from websockets.asyncio.server import serve
+from websockets.utils import accept_key
+
+from command_client import Page, Protocol
+from support import free_port
+
+
+class Relay:
+    """A relay on a port of its own: `async with Relay() as relay`; stop() and start() again."""
+
+    def __init__(self):
+        self.port = free_port()
+        self._arrived = asyncio.Queue()
+        self._server = None
+
+    async def start(self):
+        self._server = await serve(self._serve, "127.0.0.1", self.port)
+
+    async def stop(self):
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def __aenter__(self):
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exception):
+        await self.stop()
+
+    async def _serve(self, connection):
+        await self._arrived.put(Protocol(connection))
+        await connection.wait_closed()
+
+    async def device(self):
+        """The next connection of a device, with its first message received."""
+        device = await self._arrived.get()
+        await device.receive()
+        return device
+
+
+def settings(port, **home):
+    return {
+        "network.json": {"device": {"iam": "bench-7", "dev": "tester"}},
+        "app.json": {"home": {"host": "127.0.0.1", "port": port, **home}},
+    }
+
+
+async def test_device_comes_with_its_name_and_its_state(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port))
+        device = await relay.device()
+        assert device.connection.request.path == "/bench-7"
+        assert device.state["iam"] == "bench-7"
+        assert {"wifi/net/mac", "hal", "fake_interface/running"} <= device.state.keys()
+        async with Page(image.ws) as page:
+            await page.reaches({"home/connected": True})
+            assert page.state["home/url"] == f"ws://127.0.0.1:{relay.port}/bench-7"
+
+
+async def test_relay_is_one_more_client(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port))
+        device = await relay.device()
+        async with Page(image.ws) as page:
+            await device.send("CMD", "start_interface")
+            await device.send("CMD", "send_message", ["from the relay"])
+            for client in (device, page):
+                assert await client.event("fake_interface/msg") == "FROM THE RELAY"
+            assert "nonsense" in await device.refused("GET", "nonsense")
+            await page.round_trip()
+            assert page.count("error") == 0
+
+
+async def test_configured_path_and_the_older_form_of_the_file(make_image):
+    async with Relay() as relay:
+        home = {"ip": "127.0.0.1", "port": relay.port, "path": "/site/4"}
+        make_image(files={"app.json": {"app": "demo", "demo": {"home": home}}})
+        device = await relay.device()
+        assert device.connection.request.path == "/site/4"
+
+
+async def test_off_by_default(image):
+    async with Page(image.ws) as page:
+        assert page.state["home/url"] == ""
+        assert page.state["home/connected"] is False
+
+
+async def test_refused_at_first(make_image):
+    relay = Relay()
+    image = make_image(files=settings(relay.port))
+    async with Page(image.ws) as page:
+        assert page.state["home/connected"] is False
+        async with relay:
+            assert (await relay.device()).state["iam"] == "bench-7"
+            await page.reaches({"home/connected": True})
+
+
+async def test_relay_that_is_killed(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port))
+        device = await relay.device()
+        async with Page(image.ws) as page:
+            await page.reaches({"home/connected": True})
+            # An RST, as from a machine that was switched off and on.
+            device.connection.transport.abort()
+            await page.reaches({"home/connected": False})
+            device = await relay.device()
+            assert device.state["iam"] == "bench-7"
+            await page.reaches({"home/connected": True})
+
+
+async def test_relay_that_is_restarted(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port))
+        await relay.device()
+        async with Page(image.ws) as page:
+            await page.reaches({"home/connected": True})
+            await relay.stop()
+            await page.reaches({"home/connected": False})
+            await relay.start()
+            await relay.device()
+            await page.reaches({"home/connected": True})
+
+
+class Hanging:
+    """A relay that accepts connections, answers the handshake if `answers`, and then hangs."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.connections = asyncio.Queue()
+        self._writers = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exception):
+        for writer in self._writers:
+            writer.close()
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader, writer):
+        self._writers.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if self.answers:
+                names = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+                accept = accept_key(names[b"Sec-WebSocket-Key"].decode())
+                writer.write(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\n"
+                    b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n"
+                )
+            await self.connections.put(head)
+
+
+async def test_relay_that_sends_no_pong(make_image):
+    async with Hanging(answers=True) as relay:
+        home = {"ping_interval": 0.3, "ping_timeout": 0.3}
+        image = make_image(files=settings(relay.port, **home))
+        await relay.connections.get()
+        async with Page(image.ws) as page:
+            await page.reaches({"home/connected": True})
+            await page.reaches({"home/connected": False})
+            await relay.connections.get()
+            await page.reaches({"home/connected": True})
+
+
+async def test_relay_that_never_answers_the_handshake(make_image):
+    async with Hanging(answers=False) as relay:
+        image = make_image(files=settings(relay.port))
+        await relay.connections.get()
+        async with Page(image.ws) as page:
+            await page.round_trip()
+            assert page.state["home/connected"] is False
+            await relay.connections.get()
+            await page.round_trip()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x00" * 5000,
+        b"",
+    ],
+)
+async def test_something_else_than_a_relay(make_image, answer):
+    attempts = asyncio.Queue()
+
+    async def handle(reader, writer):
+        await attempts.put(None)
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        image = make_image(files=settings(server.sockets[0].getsockname()[1]))
+        for _ in range(2):
+            await attempts.get()
+        async with Page(image.ws) as page:
+            await page.round_trip()
+            assert page.state["home/connected"] is False
+
+
+async def test_relay_reboots_the_device(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port))
+        device = await relay.device()
+        await device.send("CMD", "reboot")
+        assert await device.closed() == 1012
+        await asyncio.to_thread(image.wait_ready)
+        device = await relay.device()
+        assert device.state["iam"] == "bench-7"
+
+
+async def test_name_that_cannot_be_resolved(make_image):
+    image = make_image(files={"app.json": {"home": {"host": "relay.invalid"}}})
+    async with Page(image.ws) as page:
+        await page.round_trip()
+        assert page.state["home/connected"] is False

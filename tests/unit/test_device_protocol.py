@@ -1,0 +1,197 @@
+"""The command protocol's parser, the phone-home schedule, the hub and the log."""
+
+import asyncio
+import json
+
+from device import hub as hub_module
+from device import log as log_module
+from device.commands import MAX_COMMAND, CommandError, parse
+from device.home import RETRY_JITTER, delay, uri
+from device.hub import Hub
+from device.json_text import loads
+from device.origin import same_host, same_origin
+
+HOST_ONLY = True  # device.commands needs the host board
+
+
+def error_of(message):
+    try:
+        parse(message)
+    except CommandError as error:
+        return str(error)
+    raise AssertionError(message)
+
+
+def test_requests_are_taken_apart():
+    assert parse('["GET", "wifi", []]') == ("GET", "wifi", [])
+    assert parse('["GET", "wifi"]') == ("GET", "wifi", [])
+    assert parse('["GET", "wifi", null]') == ("GET", "wifi", [])
+    assert parse(b'["CMD", "send_message", ["\xc3\xa9"]]') == ("CMD", "send_message", ["é"])
+    assert parse(bytearray(b'["CMD","set",["a",1]]')) == ("CMD", "set", ["a", 1])
+
+
+def test_malformed_requests_are_named():
+    for message, text in (
+        ("", "message is not JSON"),
+        ("hello", "message is not JSON"),
+        ('["GET", "wifi"', "message is not JSON"),
+        ('["GET", "wifi", []] x', "message is not JSON"),
+        (b"\xff\xfe", "message is not UTF-8"),
+        ("5", "message is not a list"),
+        ('{"GET": "wifi"}', "message is not a list"),
+        ("null", "message is not a list"),
+        ("[]", "message has 0 items"),
+        ('["GET"]', "message has 1 items"),
+        ('["GET", "wifi", [], 1]', "message has 4 items"),
+        ('[1, "wifi", []]', "the first item must be text"),
+        ('["GET", 1, []]', "the second item must be text"),
+        ('["GET", "wifi", "x"]', "the arguments must be a list"),
+        ('["GET", "wifi", {}]', "the arguments must be a list"),
+        (" " * (MAX_COMMAND + 1), "message over {} bytes".format(MAX_COMMAND)),
+        ("é" * (MAX_COMMAND // 2 + 1), "message over {} bytes".format(MAX_COMMAND)),
+        ("[" * MAX_COMMAND, "message is not JSON"),
+    ):
+        assert text in error_of(message), (message, error_of(message))
+
+
+def test_errors_repeat_only_the_beginning_of_a_message():
+    assert len(error_of("x" * MAX_COMMAND)) < 100
+
+
+def test_delays_grow_with_jitter_up_to_a_bound():
+    middle = [delay(attempt, lambda: 0.5) for attempt in range(40)]
+    assert middle[0] == 5
+    assert middle == sorted(middle)
+    assert middle[-1] == 60
+    assert delay(0, lambda: 0) == 5 * (1 - RETRY_JITTER)
+    assert delay(0, lambda: 1) == 5 * (1 + RETRY_JITTER)
+    assert len({delay(3) for _ in range(20)}) > 1
+
+
+def test_uri_of_the_relay():
+    def of(**fields):
+        values = {
+            "home/ip": "",
+            "home/host": "",
+            "home/port": 7770,
+            "home/path": "",
+            "device/iam": "a1",
+        }
+        values.update({"home/" + key: value for key, value in fields.items()})
+        return uri(values)
+
+    assert of() is None
+    assert of(ip="10.0.0.1") == "ws://10.0.0.1:7770/a1"
+    assert of(host="relay.example", ip="10.0.0.1", port=80) == "ws://relay.example:80/a1"
+    assert of(ip="::1", path="/x/y") == "ws://[::1]:7770/x/y"
+
+
+def sent_by(hub, steps):
+    """Run `steps` (an async function) and return the JSON objects broadcast meanwhile."""
+    sent = []
+    original = hub_module.broadcast
+    hub_module.broadcast = lambda clients, text: sent.append(json.loads(text))
+    hub.clients.add(object())
+    try:
+        asyncio.run(steps())
+    finally:
+        hub_module.broadcast = original
+    return sent
+
+
+def test_changes_of_one_turn_travel_together_and_only_changes():
+    hub = Hub()
+
+    async def steps():
+        hub.update({"a": 1, "b": 2})
+        hub.update({"b": 3})
+        await asyncio.sleep_ms(5)
+        hub.update({"a": 1})
+        await asyncio.sleep_ms(5)
+        hub.update({"b": None})
+        await asyncio.sleep_ms(5)
+
+    assert sent_by(hub, steps) == [{"a": 1, "b": 3}, {"b": None}]
+    assert hub.state == {"a": 1}
+
+
+def test_events_follow_the_changes_before_them_and_are_not_kept():
+    hub = Hub()
+
+    async def steps():
+        hub.publish("pump/running", True)
+        hub.publish("pump/msg", "hello")
+        await asyncio.sleep_ms(5)
+
+    assert sent_by(hub, steps) == [{"pump/running": True}, {"pump/msg": "hello"}]
+    assert hub.state == {"pump/running": True}
+
+
+def test_log_keeps_the_last_lines_cut_and_on_one_line():
+    for i in range(log_module.MAX_LINES + 5):
+        log_module.log("info", "line {}\nsecond".format(i))
+    log_module.log("error", "x" * 1000)
+    lines = log_module.lines()
+    assert len(lines) == log_module.MAX_LINES
+    assert len(lines[-1]) == log_module.MAX_LINE
+    assert " info line " in lines[0] and "\n" not in lines[0]
+
+
+def test_own_pages_and_clients_without_origin_may_connect():
+    assert same_origin(None, "device")
+    assert same_origin("http://device", "device")
+    assert same_origin("http://device:80", "device")
+    assert same_origin("http://Device:8080", "device:8080")
+    assert same_origin("https://device", "device")
+    assert same_host("http://device", "device:7777")
+    assert same_host("http://[fe80::1]:80", "[FE80::1]:7777")
+
+
+def test_foreign_pages_may_not():
+    for origin in (
+        "null",
+        "",
+        "http://",
+        "http://evil",
+        "http://device.evil",
+        "device",
+        "http://device:81",
+    ):
+        assert not same_origin(origin, "device"), origin
+    for origin in (
+        "null",
+        "",
+        "http://",
+        "http://evil",
+        "http://device.evil",
+        "http://evil/device",
+    ):
+        assert not same_host(origin, "device:7777"), origin
+    assert not same_origin("http://device", None)
+    assert not same_host("http://device", None)
+
+
+def test_json_of_any_character_and_bounded_depth():
+    for text, value in (
+        ('["\\ud83d\\ude42"]', ["🙂"]),
+        ('["a\\ud83d\\ude42b\\ud83d\\ude42"]', ["a🙂b🙂"]),
+        ('["\\\\ud83d\\\\ude42"]', ["\\ud83d\\ude42"]),
+        ('["\\u00e9\\"[[[[[[[[[["]', ['é"[[[[[[[[[[']),
+        ('["\\n\\ud83d\\ude42\\t"]', ["\n🙂\t"]),
+        ('{"a": [[[[[[[1]]]]]]]}', {"a": [[[[[[[1]]]]]]]}),
+    ):
+        assert loads(text) == value, text
+    for text in ("[" * 9 + "]" * 9, "[" * 4096, '{"a":' * 9 + "1" + "}" * 9):
+        try:
+            loads(text)
+        except ValueError as error:
+            assert "levels" in str(error)
+        else:
+            raise AssertionError(text)
+    for text in ("", "[", '["\\ud83d', '["\\ud83d\\', '["\\ud83d\\ude4"]', "[1] 2"):
+        try:
+            loads(text)
+        except ValueError as error:
+            assert str(error) == "malformed JSON", text
+        else:
+            raise AssertionError(text)

@@ -1,0 +1,183 @@
+"""Files that survive a power cut: a LittleFS in RAM whose power goes at every single write."""
+
+import json
+import os
+
+import vfs
+from device import storage
+
+HOST_ONLY = True  # PyPI's interpreter has no LittleFS
+
+BLOCK = 512
+BLOCKS = 64
+
+OLD = {"sta": {"ssid": "old"}}
+NEW = {"sta": {"ssid": "new"}, "device": {"iam": "x" * 300}}
+
+
+class PowerCut(Exception):
+    pass
+
+
+class Flash:
+    """A block device (docs/reference/filesystem) that fails after `writes` more writes."""
+
+    def __init__(self, data=None):
+        self.data = bytearray(BLOCK * BLOCKS) if data is None else bytearray(data)
+        self.writes = None
+
+    def readblocks(self, block, buf, offset=0):
+        start = block * BLOCK + offset
+        buf[:] = self.data[start : start + len(buf)]
+
+    def writeblocks(self, block, buf, offset=None):
+        self._spend()
+        if offset is None:
+            offset = 0
+        start = block * BLOCK + offset
+        self.data[start : start + len(buf)] = buf
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return BLOCKS
+        if op == 5:
+            return BLOCK
+        if op == 6:
+            self._spend()
+            return 0
+
+    def _spend(self):
+        if self.writes is not None:
+            if self.writes == 0:
+                raise OSError(5)  # EIO: nothing is written from here on
+            self.writes -= 1
+
+
+def at(flash, function):
+    """Run `function` with the flash's filesystem mounted at /flash."""
+    vfs.mount(vfs.VfsLfs2(flash), "/flash")
+    try:
+        return function()
+    finally:
+        vfs.umount("/flash")
+
+
+def formatted(*saves):
+    flash = Flash()
+    vfs.VfsLfs2.mkfs(flash)
+
+    def save_all():
+        for value in saves:
+            storage.save("/flash/network.json", value)
+
+    at(flash, save_all)
+    return flash
+
+
+def load(flash):
+    problems = []
+    value = at(Flash(flash.data), lambda: storage.load("/flash/network.json", problems.append))
+    return value, problems
+
+
+def test_what_was_saved_is_loaded():
+    assert load(formatted(OLD, NEW)) == (NEW, [])
+
+
+def test_nothing_there_is_empty_and_no_problem():
+    assert load(formatted()) == ({}, [])
+
+
+def cut_everywhere(before, after):
+    """Save `after` over `before` with the power going at every write; returns the outcomes."""
+    start = bytes(formatted(*before).data)
+    outcomes = []
+    for writes in range(1000):
+        flash = Flash(start)
+        flash.writes = writes
+        complete = True
+        try:
+            at(flash, lambda: storage.save("/flash/network.json", after))
+        except OSError:
+            complete = False
+        value, _ = load(flash)
+        outcomes.append(value)
+        if complete:
+            assert value == after
+            return outcomes
+    raise AssertionError("never complete")
+
+
+def test_power_cut_at_any_write_leaves_the_old_or_the_new():
+    outcomes = cut_everywhere([{}, OLD], NEW)
+    assert outcomes[0] == OLD and outcomes[-1] == NEW
+    assert len(outcomes) > 5
+    for value in outcomes:
+        assert value == OLD or value == NEW, value
+
+
+def test_power_cut_during_the_first_save_leaves_nothing_or_the_new():
+    for value in cut_everywhere([], NEW):
+        assert value == {} or value == NEW, value
+
+
+def test_full_flash_is_an_error_and_the_old_content_stays():
+    flash = formatted(OLD)
+
+    def fill_and_save():
+        with open("/flash/filler", "wb") as file:
+            try:
+                while True:
+                    file.write(bytes(BLOCK))
+                    file.flush()
+            except OSError:
+                pass
+        try:
+            storage.save("/flash/network.json", {"x": "y" * 2000})
+        except OSError as error:
+            return error.errno
+
+    assert at(flash, fill_and_save) == 28  # ENOSPC
+    assert load(flash) == (OLD, [])
+
+
+def write(flash, name, text):
+    def call():
+        with open("/flash/" + name, "w") as file:
+            file.write(text)
+
+    at(flash, call)
+
+
+def test_malformed_file_is_reported_and_the_previous_one_used():
+    for text in ("", "{", "[1]", '{"a": 1} x', '{"a": "' + "x" * 9000 + '"}'):
+        flash = formatted(OLD, NEW)
+        write(flash, "network.json", text)
+        value, problems = load(flash)
+        assert value == OLD
+        assert len(problems) == 1 and "/flash/network.json can't be used" in problems[0], problems
+
+
+def test_malformed_file_without_a_previous_one_is_empty():
+    flash = formatted()
+    write(flash, "network.json", "nonsense")
+    value, problems = load(flash)
+    assert value == {} and len(problems) == 1
+
+
+def test_erase_removes_the_file_and_its_backup():
+    flash = formatted(OLD, NEW)
+    at(flash, lambda: storage.erase("/flash/network.json"))
+    assert load(flash) == ({}, [])
+    at(flash, lambda: storage.erase("/flash/network.json"))
+    assert at(flash, lambda: os.listdir("/flash")) == []
+
+
+def test_saved_text_is_json():
+    flash = formatted(NEW)
+
+    def read():
+        with open("/flash/network.json") as file:
+            return json.load(file)
+
+    assert at(flash, read) == NEW

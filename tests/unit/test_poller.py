@@ -1,0 +1,244 @@
+"""The poller in asyncio's place: streams work as before, endpoints beside them."""
+
+import asyncio
+import socket
+from asyncio import core
+from select import POLLIN, POLLOUT
+
+from sockets import free_port, wait_until
+from transport import poller
+from transport.poller import Poller
+
+
+class Endpoint:
+    def __init__(self, sock):
+        self.sock = sock
+        self.events = []
+        self.errors = []
+        self.ticks = 0
+        self.raises = None
+
+    def ready(self, events):
+        self.events.append(events)
+        if self.raises:
+            raise self.raises
+        if events & POLLIN:
+            self.sock.read(100)
+
+    def failed(self, error):
+        self.errors.append(error)
+        self.close()
+
+    def tick(self, now):
+        self.ticks += 1
+
+    def close(self):
+        poller.current().discard(self.sock)
+        self.sock.close()
+        self.sock = None
+
+
+async def connected():
+    """(server's stream reader/writer, a client's plain socket, close): a connection made by
+    asyncio's own streams."""
+    arrived = asyncio.Event()
+    streams = []
+
+    async def accept(reader, writer):
+        streams.append((reader, writer))
+        arrived.set()
+
+    port = free_port()
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
+    sock = socket.socket()
+    sock.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    sock.setblocking(False)
+    await arrived.wait()
+    return streams[0][0], streams[0][1], sock, server
+
+
+def test_names_that_asyncio_keeps_private_are_there():
+    # The poller, `suspend` and `wake` lean on these; see transport/poller.py.
+    assert issubclass(Poller, core.IOQueue)
+    assert type(core._io_queue) is Poller
+    assert type(core._io_queue.map) is dict
+    assert hasattr(core._io_queue.poller, "ipoll")
+    assert hasattr(core, "cur_task")
+    for name in ("push", "pop", "peek", "remove"):
+        assert hasattr(core._task_queue, name)
+    for name in ("queue_read", "queue_write", "remove", "wait_io_event", "_dequeue"):
+        assert hasattr(core.IOQueue, name)
+    old = core._io_queue
+    asyncio.new_event_loop()
+    assert type(core._io_queue) is Poller and core._io_queue is not old
+
+
+async def test_streams_work_as_before():
+    reader, writer, sock, server = await connected()
+    other = asyncio.StreamReader(sock)
+    big = bytes(range(256)) * 2000
+
+    async def send():
+        writer.write(big)
+        await writer.drain()
+
+    task = asyncio.create_task(send())
+    assert await other.readexactly(len(big)) == big
+    await task
+    other.write(b"line\n")
+    await other.drain()
+    assert await reader.readline() == b"line\n"
+    sock.close()
+    assert await reader.read(1) == b""
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_waiting_for_a_stream_can_be_cancelled():
+    reader, writer, sock, server = await connected()
+    task = asyncio.create_task(reader.read(1))
+    await asyncio.sleep_ms(20)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+    else:
+        raise AssertionError("not cancelled")
+    sock.write(b"x")
+    assert await reader.read(1) == b"x"
+    sock.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_endpoint_beside_streams():
+    reader, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    poller.current().add(endpoint, POLLIN)
+    writer.write(b"hello")
+    await writer.drain()
+    await wait_until(lambda: endpoint.events)
+    assert endpoint.events[0] & POLLIN
+    assert len(endpoint.events) == 1
+    poller.current().modify(sock, POLLIN | POLLOUT)
+    await wait_until(lambda: len(endpoint.events) > 1)
+    assert endpoint.events[-1] & POLLOUT
+    poller.current().modify(sock, POLLIN)
+    sock.write(b"back")
+    assert await reader.readexactly(4) == b"back"
+    endpoint.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_endpoints_tick_until_they_are_gone():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    poller.current().add(endpoint, POLLIN)
+    await wait_until(lambda: endpoint.ticks >= 2)
+    endpoint.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+    await wait_until(lambda: poller.current()._ticker is None)
+
+
+async def test_error_of_an_endpoint_is_its_own():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    endpoint.raises = ValueError("defect")
+    poller.current().add(endpoint, POLLIN)
+    writer.write(b"x")
+    await writer.drain()
+    await wait_until(lambda: endpoint.errors)
+    assert endpoint.errors == [endpoint.raises]
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_deferred_calls_run_once_and_in_order():
+    calls = []
+    poller.current().defer(calls.append, 1)
+    poller.current().defer(calls.append, 2)
+    assert calls == []
+    await asyncio.sleep_ms(0)
+    await asyncio.sleep_ms(20)
+    assert calls == [1, 2]
+
+
+async def test_busy_tasks_do_not_starve_sockets():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    poller.current().add(endpoint, POLLIN)
+    steps = 0
+    running = True
+
+    async def busy():
+        nonlocal steps
+        while running:
+            steps += 1
+            await asyncio.sleep_ms(0)
+
+    tasks = [asyncio.create_task(busy()) for _ in range(3)]
+    writer.write(b"x")
+    await writer.drain()
+    await wait_until(lambda: endpoint.events)
+    running = False
+    for task in tasks:
+        await task
+    assert steps
+    endpoint.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_suspend_and_wake():
+    queue = core.TaskQueue()
+    woken = []
+
+    async def sleeper(number):
+        await poller.suspend(queue)
+        woken.append(number)
+
+    tasks = [asyncio.create_task(sleeper(number)) for number in range(3)]
+    await asyncio.sleep_ms(10)
+    assert woken == []
+    poller.wake(queue)
+    for task in tasks:
+        await task
+    assert sorted(woken) == [0, 1, 2]
+    assert queue.peek() is None
+
+
+async def test_suspended_task_can_be_cancelled():
+    queue = core.TaskQueue()
+
+    async def sleeper():
+        await poller.suspend(queue)
+
+    task = asyncio.create_task(sleeper())
+    await asyncio.sleep_ms(0)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+    else:
+        raise AssertionError("not cancelled")
+    assert queue.peek() is None
+
+
+def test_reporter_can_be_replaced():
+    told = []
+    poller.set_reporter(lambda message, error: told.append((message, error)))
+    try:
+        poller.report("lost", ValueError)
+    finally:
+        poller.set_reporter(None)
+    assert told == [("lost", ValueError)]

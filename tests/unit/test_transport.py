@@ -1,0 +1,277 @@
+"""Connections and listeners on real sockets of the loopback interface."""
+
+import asyncio
+import gc
+import os
+from hashlib import sha256
+
+from sockets import HOST, free_port, wait_until
+from transport import AddressError, ConnectionLost, Group, Listener, open_connection
+from transport.connection import BLOCK_SIZE, LOW_WATER
+
+
+class Recorder:
+    """A protocol that notes what happens; `step` bytes are consumed at a time."""
+
+    def __init__(self, connection=None, step=BLOCK_SIZE):
+        self.connection = connection
+        self.step = step
+        self.received = bytearray()
+        self.wanted = None
+        self.idle = False
+        self.sent_calls = 0
+        self.ended = False
+        self.timeouts = 0
+        self.lost = []
+
+    def data_received(self, block, start, end):
+        if end - start < self.step and self.step != BLOCK_SIZE:
+            return start
+        stop = min(end, start + self.step)
+        self.take(memoryview(block)[start:stop])
+        if stop < end and self.step != BLOCK_SIZE:
+            return self.data_received(block, stop, end)
+        return stop
+
+    def take(self, data):
+        self.received.extend(data)
+
+    def filled(self, n):
+        self.wanted = self.wanted[n:] if n < len(self.wanted) else None
+
+    def sent(self):
+        self.sent_calls += 1
+
+    def eof_received(self):
+        self.ended = True
+        self.connection.close()
+
+    def timed_out(self):
+        self.timeouts += 1
+
+    def connection_lost(self, error):
+        self.lost.append(error)
+
+
+class Counter(Recorder):
+    """The same for more bytes than memory holds: counts and hashes them."""
+
+    def __init__(self, connection=None):
+        super().__init__(connection)
+        self.count = 0
+        self.hash = sha256()
+
+    def take(self, data):
+        self.count += len(data)
+        self.hash.update(data)
+
+
+class Pair:
+    """Two ends of a connection; `client` and `server` are its transports."""
+
+    def __init__(self, kind=Recorder, **options):
+        self.kind = kind
+        self.group = Group(4)
+        self.protocols = []
+        self.options = options
+
+    async def __aenter__(self):
+        def accept(connection, overloaded):
+            protocol = self.kind(connection, **self.options)
+            self.protocols.append(protocol)
+            return protocol
+
+        self.port = free_port()
+        self.listener = Listener(HOST, self.port, accept, self.group)
+        self.near = Recorder()
+        self.client = self.near.connection = open_connection(HOST, self.port, self.near)
+        await wait_until(lambda: self.protocols)
+        self.far = self.protocols[0]
+        self.server = self.far.connection
+        return self
+
+    async def __aexit__(self, *exception):
+        self.client.abort()
+        self.server.abort()
+        self.listener.close()
+        assert not self.group.connections
+
+
+async def test_bytes_arrive_in_order():
+    async with Pair() as pair:
+        data = os.urandom(100)
+        pair.client.write(data)
+        pair.client.write("größer")
+        pair.client.write(b"")
+        pair.client.write(bytearray(b"!"))
+        expected = data + "größer!".encode()
+        await wait_until(lambda: len(pair.far.received) >= len(expected))
+        assert pair.far.received == expected
+        pair.server.write(b"back")
+        await wait_until(lambda: pair.near.received == b"back")
+
+
+async def test_what_is_not_consumed_is_delivered_again():
+    async with Pair(step=7) as pair:
+        for byte in b"0123456789abcdefghij?":
+            pair.client.write(bytes((byte,)))
+            await asyncio.sleep_ms(1)
+        await wait_until(lambda: len(pair.far.received) == 21)
+        assert pair.far.received == b"0123456789abcdefghij?"
+
+
+async def test_wanted_bytes_are_read_in_place():
+    async with Pair() as pair:
+        target = bytearray(50_000)
+        pair.far.wanted = memoryview(target)
+        data = os.urandom(50_000)
+        pair.client.write(data)
+        await wait_until(lambda: pair.far.wanted is None)
+        assert target == data
+        assert not pair.far.received
+
+
+async def test_paused_connection_delivers_nothing_and_then_everything():
+    async with Pair() as pair:
+        pair.server.pause_reading()
+        assert not pair.server.reading
+        pair.client.write(b"x" * 1000)
+        await asyncio.sleep_ms(50)
+        assert not pair.far.received
+        pair.server.resume_reading()
+        await wait_until(lambda: len(pair.far.received) == 1000)
+
+
+async def test_a_reader_that_stops_holds_the_writer_back():
+    async with Pair(Counter) as pair:
+        pair.server.pause_reading()
+        data = os.urandom(65536)
+        count = 0
+        while not pair.client.queued:
+            pair.client.write(data)
+            count += 1
+        waiting = asyncio.create_task(pair.client.drained())
+        await asyncio.sleep_ms(50)
+        assert not waiting.done()
+        pair.server.resume_reading()
+        await waiting
+        assert pair.client.queued <= LOW_WATER
+        await wait_until(lambda: pair.far.count == count * 65536)
+        expected = sha256()
+        for _ in range(count):
+            expected.update(data)
+        assert pair.far.hash.digest() == expected.digest()
+        assert pair.near.sent_calls
+
+
+async def test_closing_waits_for_what_is_queued():
+    async with Pair(Counter) as pair:
+        pair.server.pause_reading()
+        data = bytes(65536)
+        count = 0
+        while not pair.client.queued:
+            pair.client.write(data)
+            count += 1
+        pair.client.close()
+        assert not pair.near.lost
+        pair.server.resume_reading()
+        await wait_until(lambda: pair.far.lost)
+        assert pair.near.lost == [None]
+        assert pair.far.count == count * 65536
+
+
+async def test_aborting_fails_the_writer_that_waits():
+    async with Pair() as pair:
+        pair.server.pause_reading()
+        while not pair.client.queued:
+            pair.client.write(bytes(65536))
+        waiting = asyncio.create_task(pair.client.drained())
+        await asyncio.sleep_ms(10)
+        pair.client.abort()
+        try:
+            await waiting
+        except ConnectionLost:
+            pass
+        else:
+            raise AssertionError("drained")
+        assert pair.near.lost == [None]
+        pair.client.abort()
+        pair.client.close()
+        pair.client.write(b"nobody listens")
+        assert pair.near.lost == [None]
+
+
+async def test_end_of_file_is_told_once():
+    async with Pair() as pair:
+        pair.client.close()
+        await wait_until(lambda: pair.far.lost)
+        assert pair.far.ended and pair.far.lost == [None]
+
+
+async def test_deadline():
+    async with Pair() as pair:
+        pair.server.set_timeout(1)
+        await wait_until(lambda: pair.far.timeouts)
+        assert pair.far.timeouts == 1 and pair.server.deadline is None
+        pair.server.set_timeout(1)
+        pair.server.set_timeout(None)
+        await asyncio.sleep_ms(1100)
+        assert pair.far.timeouts == 1
+
+
+async def test_refused_connection_is_reported_to_the_protocol():
+    async with Pair() as pair:
+        pair.listener.close()
+        protocol = Recorder()
+        protocol.connection = open_connection(HOST, pair.port, protocol)
+        await wait_until(lambda: protocol.lost)
+        assert isinstance(protocol.lost[0], OSError)
+
+
+async def test_group_limits_and_evicts_the_idle():
+    async with Pair() as pair:
+        clients = []
+        for _ in range(3):
+            clients.append(open_connection(HOST, pair.port, Recorder()))
+        await wait_until(lambda: len(pair.group.connections) == 4)
+        assert pair.group.accepted == 4
+        pair.protocols[1].idle = True
+        clients.append(open_connection(HOST, pair.port, Recorder()))
+        await wait_until(lambda: pair.group.evicted == 1)
+        await wait_until(lambda: len(pair.group.connections) == 4)
+        assert pair.protocols[1].lost == [None]
+        clients.append(open_connection(HOST, pair.port, Recorder()))
+        await wait_until(lambda: pair.group.refused == 1)
+        for client in clients:
+            if client.protocol is not None:
+                client.protocol.connection = client
+            client.abort()
+        for protocol in pair.protocols:
+            protocol.connection.abort()
+
+
+async def test_port_that_is_taken():
+    async with Pair() as pair:
+        try:
+            Listener(HOST, pair.port, Recorder, Group(1))
+        except AddressError as error:
+            assert str(pair.port) in str(error)
+        else:
+            raise AssertionError("two listeners at one port")
+
+
+async def test_memory_is_back_after_many_connections():
+    async def once():
+        async with Pair() as pair:
+            pair.client.write(b"x" * 1000)
+            await wait_until(lambda: len(pair.far.received) == 1000)
+
+    for _ in range(3):
+        await once()
+    gc.collect()
+    before = gc.mem_alloc()
+    for _ in range(30):
+        await once()
+    gc.collect()
+    # A leak of one connection would be over 500 bytes each time.
+    assert gc.mem_alloc() - before < 4000, gc.mem_alloc() - before

@@ -1,0 +1,180 @@
+"""Frames: headers, masking and UTF-8 against plain Python, and the close codes."""
+
+from os import urandom
+
+from websockets import frames
+
+KEY = b"\x37\xfa\x21\x3d"
+
+# Ill-formed UTF-8 (RFC 3629 section 4), each with the number of bytes that are fine before the
+# one that decides.
+ILL_FORMED = (
+    (b"\x80", 0),
+    (b"\xbf", 0),
+    (b"\xc0\x80", 0),  # overlong
+    (b"\xc1\xbf", 0),
+    (b"\xc2\x7f", 1),
+    (b"\xc2\xc0", 1),
+    (b"\xe0\x80\x80", 1),
+    (b"\xe0\x9f\xbf", 1),
+    (b"\xe1\x80\x7f", 2),
+    (b"\xed\xa0\x80", 1),  # surrogates
+    (b"\xed\xbf\xbf", 1),
+    (b"\xef\xbf\xc0", 2),
+    (b"\xf0\x80\x80\x80", 1),
+    (b"\xf0\x8f\xbf\xbf", 1),
+    (b"\xf1\x80\x80\x41", 3),
+    (b"\xf4\x90\x80\x80", 1),  # above U+10FFFF
+    (b"\xf5\x80\x80\x80", 0),
+    (b"\xff", 0),
+)
+
+# The first and last characters of each length, and those beside the surrogates.
+WELL_FORMED = (
+    b"\x00",
+    b"\x7f",
+    b"\xc2\x80",
+    b"\xdf\xbf",
+    b"\xe0\xa0\x80",
+    b"\xed\x9f\xbf",
+    b"\xee\x80\x80",
+    b"\xef\xbf\xbf",
+    b"\xf0\x90\x80\x80",
+    b"\xf4\x8f\xbf\xbf",
+)
+
+
+def join(pieces):
+    return b"".join(bytes(piece) for piece in pieces)
+
+
+def plain_mask(data, key, phase):
+    return bytes(byte ^ key[(phase + i) & 3] for i, byte in enumerate(data))
+
+
+def test_headers_are_those_of_the_rfc():
+    assert bytes(frames.header(frames.TEXT, 5)) == b"\x81\x05"
+    assert bytes(frames.header(frames.TEXT, 5, False)) == b"\x01\x05"
+    assert bytes(frames.header(frames.CONT, 0)) == b"\x80\x00"
+    assert bytes(frames.header(frames.BINARY, 125)) == b"\x82\x7d"
+    assert bytes(frames.header(frames.BINARY, 126)) == b"\x82\x7e\x00\x7e"
+    assert bytes(frames.header(frames.BINARY, 65535)) == b"\x82\x7e\xff\xff"
+    assert bytes(frames.header(frames.BINARY, 65536)) == b"\x82\x7f\0\0\0\0\0\x01\0\0"
+    assert bytes(frames.header(frames.PING, 3, True, KEY)) == b"\x89\x83" + KEY
+    assert bytes(frames.header(frames.BINARY, 256, True, KEY)) == b"\x82\xfe\x01\x00" + KEY
+
+
+def test_examples_of_the_rfc():
+    # Section 5.7.
+    assert join(frames.encode(frames.TEXT, "Hello")) == b"\x81\x05Hello"
+    masked = join(frames.encode(frames.TEXT, "Hello", True, KEY))
+    assert masked == b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+    assert join(frames.encode(frames.TEXT, "Hel", False)) == b"\x01\x03Hel"
+    assert join(frames.encode(frames.CONT, "lo")) == b"\x80\x02lo"
+
+
+def test_payloads_are_str_or_bytes_like():
+    for payload in ("größer", b"\x00\xff", bytearray(b"ab"), memoryview(b"abc")[1:], "", b""):
+        data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        assert join(frames.encode(frames.BINARY, payload)) == bytes((0x82, len(data))) + data
+
+
+def test_small_frames_are_one_buffer_and_large_payloads_are_not_copied():
+    small = bytes(frames.JOIN_LIMIT)
+    assert len(frames.encode(frames.BINARY, small)) == 1
+    large = bytearray(frames.JOIN_LIMIT + 1)
+    head, payload = frames.encode(frames.BINARY, large)
+    large[0] = 7
+    assert payload[0] == 7
+
+
+def test_masking_leaves_the_payload_alone():
+    payload = bytearray(b"x" * 100)
+    frames.encode(frames.BINARY, payload, True, KEY)
+    assert payload == b"x" * 100
+
+
+def test_mask_at_every_alignment_and_phase():
+    for length in (0, 1, 2, 3, 4, 5, 7, 15, 16, 17, 18, 19, 20, 63, 64, 200):
+        for start in range(5):
+            for phase in range(4):
+                data = urandom(length + start + 3)
+                masked = bytearray(data)
+                frames.mask(masked, start, start + length, KEY, phase)
+                expected = plain_mask(data[start : start + length], KEY, phase)
+                assert masked == data[:start] + expected + data[start + length :]
+
+
+def test_mask_in_pieces_is_mask_in_one():
+    data = urandom(257)
+    whole = bytearray(data)
+    frames.mask(whole, 0, 257, KEY, 0)
+    pieces = bytearray(data)
+    place = 0
+    while place < 257:
+        end = min(257, place + 1 + urandom(1)[0] % 20)
+        frames.mask(pieces, place, end, KEY, place)
+        place = end
+    assert pieces == whole == plain_mask(data, KEY, 0)
+
+
+def test_masking_twice_is_the_identity():
+    data = bytearray(urandom(1000))
+    before = bytes(data)
+    frames.mask(data, 0, 1000, KEY, 0)
+    assert data != before
+    frames.mask(data, 0, 1000, KEY, 0)
+    assert data == before
+
+
+def test_every_character_is_utf8_and_ends_at_its_last_byte_alone():
+    for text in WELL_FORMED:
+        for offset in range(4):
+            buf = bytearray(b"a" * offset + text + b"zzzzz")
+            end = offset + len(text)
+            assert frames.utf8(buf, 0, len(buf), 0) == 0
+            for stop in range(offset, end):
+                assert (frames.utf8(buf, 0, stop, 0) > 0) is (stop > offset)
+
+
+def test_characters_may_be_cut_anywhere():
+    text = bytearray(b"".join(WELL_FORMED) + "κόσμε ascii ascii 🙂".encode())
+    for first in range(len(text) + 1):
+        state = frames.utf8(text, 0, first, 0)
+        assert state >= 0
+        assert frames.utf8(text, first, len(text), state) == 0
+    state = 0
+    for place in range(len(text)):
+        state = frames.utf8(text, place, place + 1, state)
+        assert state >= 0
+    assert state == 0
+
+
+def test_ill_formed_text_fails_at_the_byte_that_decides():
+    for text, good in ILL_FORMED:
+        for offset in range(4):
+            buf = bytearray(b"a" * offset + text + b"aaaa")
+            assert frames.utf8(buf, 0, len(buf), 0) == -1
+            assert frames.utf8(buf, 0, offset + good, 0) >= 0
+            assert frames.utf8(buf, 0, offset + good + 1, 0) == -1
+
+
+def test_utf8_does_not_look_behind_the_end():
+    for end in range(9):
+        buf = bytearray(b"a" * end + b"\xff" * 8)
+        assert frames.utf8(buf, 0, end, 0) == 0
+
+
+def test_close_codes():
+    # RFC 6455 section 7.4 and the IANA registry.
+    good = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+    good |= {3000, 3999, 4000, 4999}
+    for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535):
+        assert not frames.is_close_code(code)
+    for code in good:
+        assert frames.is_close_code(code)
+
+
+def test_close_says_code_and_reason():
+    assert str(frames.Close(1000)) == "1000"
+    assert str(frames.Close(1011, "oops")) == "1011 oops"
