@@ -4,10 +4,11 @@ import asyncio
 import gc
 
 import board
-import build_info
 import interfaces
 from transport import Group, set_reporter
 from websockets import Server
+
+import build_info
 
 from .auth import Access
 from .commands import Commands
