@@ -17,6 +17,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 test fuzz conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
+.PHONY: provision flasher qemu
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,16 @@ erase: ## Erase a chip's whole flash, settings included: PORT, BOARD
 
 monitor: ## Show the REPL of a chip, Ctrl-] ends it: PORT
 	@$(PYTHON) ci/flash.py monitor "$(PORT)"
+
+provision: ## Make an image and a label for each device of a fleet: CSV, BOARD, VARIANT
+	@$(PYTHON) ci/environment.py build/venv-esp32 ci/esp32.txt
+	@build/venv-esp32/bin/python ci/provision.py "$(CSV)" $(BOARD) $(VARIANT)
+
+flasher: ## Make dist/flasher, a page that flashes the images in dist/ from Chrome
+	@$(PYTHON) ci/flasher.py
+
+qemu: ## Boot the QEMU image in Espressif's QEMU: HTTP_PORT, WS_PORT
+	@$(PYTHON) ci/qemu.py $(HTTP_PORT) $(WS_PORT)
 
 bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment

@@ -84,7 +84,8 @@ def step():
     tag = sys.argv[1]
     if not firmware.DIST.is_dir():
         raise BuildError("there is no dist/; run make firmware-all first")
-    names = [path.name for path in firmware.DIST.iterdir() if path.name != "SHA256SUMS"]
+    files = [path for path in firmware.DIST.iterdir() if path.is_file()]
+    names = [path.name for path in files if path.name != "SHA256SUMS"]
     check(names, tag)
     write_if_changed(firmware.DIST / "SHA256SUMS", firmware.checksums(firmware.DIST).encode())
     notes_file = BUILD / "notes.md"

@@ -8,7 +8,9 @@ import gc
 import apps
 import board
 from device import recovery
+from device.boot import Boot
 from device.config import Config
+from device.log import log
 from transport import close_all
 
 
@@ -16,19 +18,37 @@ def main():
     """Run until interrupted. SystemExit and KeyboardInterrupt pass through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
     gc.threshold((gc.mem_alloc() + gc.mem_free()) // 8)
-    config = Config(board.overrides)
-    name = config.get("app")
+    boot = Boot(board, log)
     try:
-        app_main = apps.load(name)
-        app_main(config)
+        _run(boot, Config(boot.overrides()))
+    except KeyboardInterrupt:
+        boot.release()
+        raise
     except Exception as error:
-        if name == apps.DEVICE:
+        if not boot.on_chip:
             raise
-        text = recovery.keep(error)
+        # The device's own app failed. After some of these starts the next is in safe mode.
+        recovery.keep(error)
+        board.restart()
+
+
+def _run(boot, config):
+    boot.start()
+    name = config.get("app")
+    if boot.safe:
+        text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
     else:
-        return
-    close_all()
-    gc.collect()
+        try:
+            app_main = apps.load(name)
+            app_main(config)
+        except Exception as error:
+            if name == apps.DEVICE:
+                raise
+            text = recovery.keep(error)
+        else:
+            return
+        close_all()
+        gc.collect()
     # The device's own app, which brings up the access point and the page.
     apps.load(apps.DEVICE)(config, text)
 

@@ -18,3 +18,12 @@ def keep(error):
     except OSError as failure:
         report("the traceback can't be kept", failure)
     return text
+
+
+def last():
+    """The traceback that was kept last, "" when there is none."""
+    try:
+        with open(PATH) as file:
+            return file.read(MAX_SIZE)
+    except OSError:
+        return ""

@@ -210,7 +210,7 @@ def test_the_manifest_resolves_and_compiles(board, micropython, tmp_path):
     names = {module.name for module in frozen}
     assert {"main.py", "board.py", "_boot.py", "flashbdev.py", "asyncio/core.py"} <= names
     assert {"assets.py", "build_info.py", "device/device.py"} <= names
-    assert not names & {"espnow.py", "apa106.py", "websock.py", "network.py"}
+    assert not names & {"espnow.py", "apa106.py", "inisetup.py", "websock.py", "network.py"}
     assert len(names) == len(frozen), "two files would be frozen under one name"
     for module in frozen:
         assert module.size > 0
@@ -225,18 +225,24 @@ def test_code_that_mpy_cross_refuses_names_the_file(tmp_path):
 
 def test_the_shared_board_module_has_the_boards_interface():
     names = ("IAM", "DEV", "CONNECTIONS", "overrides", "extend", "ready", "reset")
+    names += ("store", "watchdog", "feed_always", "held", "deliberate", "restart")
     program = """
-import sys, types
+import sys, time, types
 machine = types.ModuleType("machine")
 machine.unique_id = lambda: bytes(range(6))
 network = types.ModuleType("network")
 network.hostname = print
-sys.modules.update(machine=machine, network=network)
+time.sleep_ms = time.sleep
+esp32 = types.ModuleType("esp32")
+esp32.NVS = lambda namespace: namespace
+sys.modules.update(machine=machine, network=network, esp32=esp32)
 sys.implementation._machine = "websock in QEMU with ESP32"
 import board
 assert all(hasattr(board, name) for name in sys.argv[1:])
 assert board.LAN == {"phy": "DP83848", "address": 1}
 assert board.overrides == {}
+network.LAN = None
+assert board.held() is False
 """
     path = {"PYTHONPATH": str(boards.COMMON / "modules"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = run([sys.executable, "-c", program, *names], env={**os.environ, **path})

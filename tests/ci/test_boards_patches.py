@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
+from programs import run
 
 import boards
 import manifests
@@ -87,3 +89,44 @@ def test_frozen_modules_have_the_same_order_on_every_filesystem(
 
     monkeypatch.setattr(os, "walk", reversed_walk)
     assert manifests.resolve(board, tree) == as_listed
+
+
+def test_accept_closes_what_it_can_not_return_and_collects_before_it_gives_up(
+    micropython, tmp_path
+):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if not compiler:
+        pytest.skip("there is no C compiler")
+    tree = tmp_path / "micropython"
+    for name in ("py/mpconfig.h", "ports/esp32/modsocket.c"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(micropython / name, tree / name)
+
+    def outcome():
+        source = (tree / "ports/esp32/modsocket.c").read_text()
+        start = source.index("static mp_obj_t socket_accept(")
+        (tmp_path / "accept.inc").write_text(source[start : source.index("\n}\n", start) + 3])
+        program = tmp_path / "accept"
+        harness = Path(__file__).with_name("accept_harness.c")
+        done = run([compiler, "-w", "-I", tmp_path, "-o", program, harness])
+        assert done.returncode == 0, done.stderr
+        lines = run([program]).stdout.splitlines()
+        return dict(line.rstrip().split(": ") for line in lines)
+
+    # What the patch is for: a leak, and giving up.
+    before = outcome()
+    assert before["no memory 1"] == "MemoryError collected 0"
+    assert before["sockets come free"] == "OSError ENFILE collected 0"
+
+    (patch,) = [path for path in SERIES if path.stem == "esp32-accept"]
+    patches.apply(tree, patch)
+    assert outcome() == {
+        "plain": "accepted 7 collected 0",
+        "nobody": "OSError EAGAIN collected 0",
+        "sockets come free": "accepted 8 collected 1",
+        "sockets come free, nobody else": "OSError EAGAIN collected 1",
+        "no sockets": "OSError ENFILE collected 1",
+        "no memory 1": "MemoryError closed 9 collected 0",
+        "no memory 2": "MemoryError closed 9 collected 0",
+        "no memory 3": "MemoryError closed 9 collected 0",
+    }

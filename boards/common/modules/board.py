@@ -7,16 +7,19 @@ Names:
     overrides: configuration by path that wins over the files (config.Config).
     extend(server, group): add the board's own routes.
     ready(http, sockets): the listeners (or None) serve.
-    reset(): restart the device.
+    reset(): restart the device, by order.
     resets(): how often the device was restarted by reset() since the power came on.
     trusted(peer): whether a client with this address may use the device while no admin password
         is set.
+    store, watchdog, feed_always, held, deliberate, restart: what device.boot needs of a chip.
 """
 
 import sys
+from time import sleep_ms
 
 import machine
 import network
+from nvs_store import store
 
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "ESP32"
@@ -55,7 +58,8 @@ def ready(http, sockets):
 
 
 def reset():
-    """Restart the chip."""
+    """Restart the chip, by order: the start does not count as one after a failure."""
+    store.remove("starts")
     machine.RTC().memory(_RESETS + (resets() + 1).to_bytes(4, "big"))
     machine.reset()
 
@@ -93,3 +97,41 @@ def _network(address, mask):
     for part, mask_part in zip(address.split("."), mask.split(".")):
         value = value << 8 | (int(part) & int(mask_part))
     return value
+
+
+def restart():
+    """Restart the chip after a failure, with time to read the console or to press Ctrl-C."""
+    sleep_ms(5000)
+    machine.reset()
+
+
+def watchdog(timeout_ms):
+    """Start the chip's watchdog; it can't be stopped again."""
+    return machine.WDT(timeout=timeout_ms)
+
+
+def feed_always(fed):
+    """Feed the watchdog from a timer from now on, while the REPL has the chip."""
+    machine.Timer(0).init(period=5000, callback=lambda timer: fed.feed())
+
+
+def deliberate():
+    """Whether this start follows an order: waking from deep sleep, or Ctrl-D at the REPL."""
+    return machine.reset_cause() in (machine.DEEPSLEEP_RESET, machine.SOFT_RESET)
+
+
+def held():
+    """Whether the BOOT button is held.
+
+    At reset itself that starts the ROM's bootloader: press it right after. Boards with Ethernet
+    may have the PHY's clock at that pin, and are not asked.
+    """
+    if hasattr(network, "LAN"):
+        return False
+    number = 9 if "ESP32C3" in sys.implementation._machine else 0
+    button = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+    for _ in range(5):
+        if button.value():
+            return False
+        sleep_ms(10)
+    return True

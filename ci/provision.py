@@ -1,0 +1,300 @@
+"""Make an image and a label for every device of a fleet: ``provision.py CSV BOARD [VARIANT]``.
+
+The CSV file has one line per device. Columns, of which only `iam` is required:
+
+    iam            the device's id: letters, digits, -, _ and .; also the name of its access point
+    dev            its type
+    ssid, password the site's Wi-Fi; no password for an open network
+    home_host, home_port, home_path, token
+                   the relay, and what the device shows there to be let in
+    ap_password    of its own access point; made from the system's random source when empty
+
+dist/fleet/ gets <iam>.bin for each (firmware and settings, to be flashed at 0x0), labels.html to
+be printed, with QR codes that join the device's Wi-Fi and open its page, and devices.csv with the
+access points' passwords. It is replaced as a whole, and only when every line is good. All of it is
+secret: whoever has an image or a label can get into that device.
+"""
+
+import csv
+import dataclasses
+import html
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+from pathlib import Path
+
+import boards
+import firmware
+import flash
+from common import BuildError, main, say
+
+FLEET = firmware.DIST / "fleet"
+
+# The files of device/config.py, and what it takes for a value.
+IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,32}")
+SSID_MAX = 32
+PASSWORD_LIMITS = (8, 63)
+KEY = re.compile(r"[0-9A-Fa-f]{64}")
+TEXT_MAX = 64
+PATH_MAX = 128
+
+# 12 characters of 32 are 60 bits. No l, o, 0 or 1, which look like others on a label.
+ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+PASSWORD_LENGTH = 12
+
+# The address of ESP-IDF's access point.
+PAGE = "http://192.168.4.1/"
+
+# How MicroPython's VfsLfs2 uses a chip's flash.
+BLOCK = 4096
+READ_SIZE = PROGRAM_SIZE = LOOKAHEAD = 32
+CACHE = 4 * READ_SIZE
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """One line of the CSV file, checked."""
+
+    iam: str
+    dev: str
+    ssid: str
+    password: str
+    home_host: str
+    home_port: int | None
+    home_path: str
+    token: str
+    ap_password: str
+
+
+def printable(value, most):
+    if len(value.encode()) > most:
+        raise ValueError(f"must have up to {most} bytes")
+    if not all(character.isprintable() for character in value):
+        raise ValueError("must not have control characters")
+    return value
+
+
+def identity(value):
+    if not IDENTITY.fullmatch(value):
+        raise ValueError("must have 1 to 32 letters, digits, -, _ and .")
+    return value
+
+
+def passphrase(value):
+    """A WPA password, or "" for none."""
+    least, most = PASSWORD_LIMITS
+    if value and not KEY.fullmatch(value) and not least <= len(value.encode()) <= most:
+        raise ValueError(f"must have {least} to {most} bytes")
+    return printable(value, 64)
+
+
+def port(value):
+    if value and not (value.isdecimal() and 1 <= int(value) <= 65535):
+        raise ValueError("must be 1 to 65535")
+    return int(value) if value else None
+
+
+def uri_path(value):
+    if not all("!" <= character <= "~" for character in printable(value, PATH_MAX)):
+        raise ValueError("must have only printable ASCII characters")
+    return value
+
+
+COLUMNS = {
+    "iam": identity,
+    "dev": lambda value: printable(value, SSID_MAX),
+    "ssid": lambda value: printable(value, SSID_MAX),
+    "password": passphrase,
+    "home_host": lambda value: printable(value, TEXT_MAX),
+    "home_port": port,
+    "home_path": uri_path,
+    "token": uri_path,
+    "ap_password": passphrase,
+}
+
+
+def new_password():
+    """A password for an access point, from the system's random source."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
+
+
+def read_fleet(text, name):
+    """The devices in a CSV file's text. Raises BuildError that names each bad line and column."""
+    rows = csv.reader(io.StringIO(text), strict=True)
+    problems = []
+    devices = []
+    lines = {}
+    try:
+        header = [column.strip() for column in next(rows, [])]
+        for column in header:
+            if column not in COLUMNS:
+                problems.append(f"line 1: there is no column {column!r}")
+        for column in COLUMNS:
+            if header.count(column) > 1:
+                problems.append(f"line 1: column {column!r} comes twice")
+        if "iam" not in header:
+            problems.append("line 1: column 'iam' is missing")
+        for row in rows if not problems else ():
+            where = f"line {rows.line_num}"
+            if not any(row):
+                continue
+            if len(row) != len(header):
+                problems.append(f"{where}: {len(row)} columns instead of {len(header)}")
+                continue
+            given = dict(zip(header, row, strict=True))
+            values = {}
+            for column, check in COLUMNS.items():
+                try:
+                    values[column] = check(given.get(column, "").strip())
+                except ValueError as error:
+                    problems.append(f"{where}, column {column}: {error}")
+            if values.get("password") and not values.get("ssid"):
+                problems.append(f"{where}, column password: there is no ssid that it is for")
+            first = lines.setdefault(values.get("iam"), rows.line_num)
+            if "iam" in values and first != rows.line_num:
+                problems.append(f"{where}, column iam: the same as in line {first}")
+            if not problems:
+                values["ap_password"] = values["ap_password"] or new_password()
+                devices.append(Device(**values))
+    except csv.Error as error:
+        problems.append(f"line {rows.line_num}: {error}")
+    if not problems and not devices:
+        problems.append("there is no device in it")
+    if problems:
+        raise BuildError("\n".join(f"{name}: {problem}" for problem in problems))
+    return devices
+
+
+def settings(device):
+    """The files of a device: name -> JSON object. Secrets have a file of their own."""
+    network = {"device": {"iam": device.iam}, "ap": {"essid": device.iam}}
+    if device.dev:
+        network["device"]["dev"] = device.dev
+    private = {"ap/password": device.ap_password}
+    if device.ssid:
+        network["sta"] = {"ssid": device.ssid}
+        private["sta"] = {device.ssid: device.password}
+    home = {"host": device.home_host, "port": device.home_port, "path": device.home_path}
+    home = {key: value for key, value in home.items() if value}
+    if device.token:
+        private["home/token"] = device.token
+    files = {"network.json": network, "secrets.json": private}
+    if home:
+        files["app.json"] = {"home": home}
+    return files
+
+
+def filesystem(files, size):
+    """A LittleFS image of `size` bytes with `files`, without the erased end."""
+    import littlefs
+
+    image = littlefs.LittleFS(
+        block_size=BLOCK,
+        block_count=size // BLOCK,
+        read_size=READ_SIZE,
+        prog_size=PROGRAM_SIZE,
+        cache_size=CACHE,
+        lookahead_size=LOOKAHEAD,
+    )
+    for name, value in sorted(files.items()):
+        with image.open(name, "wb") as file:
+            file.write(json.dumps(value).encode())
+    return bytes(image.context.buffer).rstrip(firmware.ERASED)
+
+
+def merged(image, files, partition):
+    """The firmware image with the device's filesystem behind it."""
+    if len(image) > partition.offset:
+        raise BuildError(f"the image reaches into partition {partition.name}")
+    return image.ljust(partition.offset, firmware.ERASED) + filesystem(files, partition.size)
+
+
+def wifi_code(ssid, password):
+    """What a phone's camera takes for "join this Wi-Fi"."""
+
+    def escaped(text):
+        return re.sub(r'([\\;,:"])', r"\\\1", text)
+
+    return f"WIFI:T:WPA;S:{escaped(ssid)};P:{escaped(password)};;"
+
+
+def label(device):
+    """One device's label as HTML."""
+    import segno
+
+    def code(text):
+        return segno.make(text, error="m").svg_inline(scale=4, border=4)
+
+    ssid, password = html.escape(device.iam), html.escape(device.ap_password)
+    return (
+        f"<section><h1>{ssid}</h1><figure>{code(wifi_code(device.iam, device.ap_password))}"
+        f"<figcaption>1. Join: {ssid}<br>Password: <code>{password}</code></figcaption></figure>"
+        f"<figure>{code(PAGE)}<figcaption>2. Open: {PAGE}</figcaption></figure></section>"
+    )
+
+
+def labels(devices):
+    """The page of labels, to be printed."""
+    style = (
+        "body{font:12px sans-serif;margin:0}section{display:flex;flex-wrap:wrap;gap:1em;"
+        "break-inside:avoid;border:1px dashed #888;padding:1em;width:fit-content}"
+        "h1{font-size:14px;margin:0;width:100%}figure{margin:0}code{font-size:14px}"
+    )
+    body = "\n".join(label(device) for device in devices)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f"<title>Labels</title>\n<style>{style}</style>\n{body}\n</html>\n"
+    )
+
+
+def listing(devices):
+    """The text of devices.csv."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["iam", "ap_ssid", "ap_password", "file"])
+    for device in devices:
+        writer.writerow([device.iam, device.iam, device.ap_password, f"{device.iam}.bin"])
+    return out.getvalue()
+
+
+def provision(devices, image, target):
+    """Write a fleet's files to the folder `target`, which is replaced as a whole."""
+    partition = boards.partition("vfs", boards.read_partitions())
+    work = target.with_name(target.name + ".part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, mode=0o700)
+    try:
+        for device in devices:
+            data = merged(image, settings(device), partition)
+            (work / f"{device.iam}.bin").write_bytes(data)
+        (work / "labels.html").write_text(labels(devices))
+        (work / "devices.csv").write_text(listing(devices))
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def step():
+    arguments = sys.argv[1:]
+    if len(arguments) not in (2, 3) or not arguments[0]:
+        raise BuildError("say which devices: make provision CSV=fleet.csv")
+    path = Path(arguments[0])
+    variant = arguments[2] if len(arguments) == 3 and arguments[2] != "default" else ""
+    board = boards.find(arguments[1], variant)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"{path}: {error}") from error
+    devices = read_fleet(text, path.name)
+    image = flash.newest_image(board, variant)
+    provision(devices, image.read_bytes(), FLEET)
+    say(f"provision: {len(devices)} devices with {image.name} in {FLEET}")
+
+
+if __name__ == "__main__":
+    main(step)

@@ -1,0 +1,222 @@
+"""What a chip needs around the app: its filesystem, a safe mode, a watchdog.
+
+The board gives what is the chip's: `store`, a small store outside of the filesystem with
+read(key), write(key, data) and remove(key); `watchdog(timeout_ms)`, which makes an object with
+feed(); `feed_always(watchdog)`; `held()`, whether the user asks for safe mode; `deliberate()`,
+whether this start follows an order and no failure; `restart()`. On a board without `store`, which
+the host is, nothing of this happens.
+"""
+
+import asyncio
+import os
+from hashlib import sha256
+
+import vfs
+
+# config.py's files.
+SETTINGS = ("/network.json", "/app.json", "/secrets.json", "/admin.json")
+
+# Largest file that a copy is kept of: the chip's NVS has 24 KiB for all that use it.
+COPY_MAX = 2048
+
+# A read from flash may fail once, when the supply is bad.
+MOUNT_ATTEMPTS = 3
+
+# A device that ran this long has not crashed at the start.
+STABLE_MS = 60_000
+
+# Starts in a row that did not last until the next one is in safe mode.
+CRASHES = 3
+
+# The longest thing that blocks the loop is looking up a host name with no answer, some 20 s.
+WATCHDOG_MS = 60_000
+FEED_MS = 1_000
+
+_COUNT = "starts"
+
+# In safe mode: the device's own app, without interfaces and without phoning home.
+SAFE = {"app": "demo", "interfaces": [], "home/ip": "", "home/host": "", "ap/hidden": False}
+
+
+# Filesystem
+
+
+def mount(device, store, report):
+    """Mount the chip's filesystem as "/", made anew when it can't be used.
+
+    What can still be read of the settings, else their copy in the store, is put back.
+
+    Args:
+        device: block device for LittleFS.
+        store: see above.
+        report: called with one line when the filesystem was not as it should be.
+    """
+    salvaged = {}
+    problem = None
+    for _ in range(MOUNT_ATTEMPTS):
+        try:
+            vfs.mount(vfs.VfsLfs2(device), "/")
+        except OSError as error:
+            problem = error
+            continue
+        try:
+            os.listdir("/")
+            for name in SETTINGS:
+                _read(name)
+            return
+        except OSError as error:
+            problem = error
+            salvaged = _salvage()
+        vfs.umount("/")
+    if not _is_blank(device):
+        report("the filesystem can't be used ({}) and is made anew".format(problem))
+    vfs.VfsLfs2.mkfs(device)
+    vfs.mount(vfs.VfsLfs2(device), "/")
+    for name in SETTINGS:
+        data = salvaged.get(name) or store.read(_key(name))
+        if data:
+            with open(name, "wb") as file:
+                file.write(data)
+            report("{} is put back".format(name))
+
+
+def _is_blank(device):
+    block = bytearray(device.ioctl(5, 0))  # 5: the size of a block
+    device.readblocks(0, block)
+    return all(byte == 0xFF for byte in block)
+
+
+def _salvage():
+    found = {}
+    for name in SETTINGS:
+        try:
+            data = _read(name)
+        except OSError:
+            continue
+        if data:
+            found[name] = data
+    return found
+
+
+def _read(name):
+    """A file's content; None when there is no such file or it is too large to be kept."""
+    try:
+        size = os.stat(name)[6]
+    except OSError as error:
+        if error.errno == 2:  # ENOENT
+            return None
+        raise
+    if size > COPY_MAX:
+        return None
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def _key(name):
+    return name[1:]
+
+
+class Copies:
+    """Keeps copies of the settings in the store."""
+
+    def __init__(self, store):
+        self._store = store
+        self._seen = {}
+
+    def update(self):
+        """Copy the files that changed; a file that is gone loses its copy."""
+        for name in SETTINGS:
+            try:
+                data = _read(name)
+            except OSError:
+                continue  # it can't be read: the copy is all there is
+            digest = b"" if data is None else sha256(data).digest()
+            if self._seen.get(name) == digest:
+                continue
+            kept = self._store.read(_key(name))
+            if data is None and kept is not None:
+                self._store.remove(_key(name))
+            elif data is not None and data != kept:
+                self._store.write(_key(name), data)
+            self._seen[name] = digest
+
+
+# Safe mode and watchdog
+
+
+class Boot:
+    """One start of the device.
+
+    Args:
+        board: the module `board`.
+        report: called with a level and a line.
+
+    Attributes:
+        on_chip: False on a board that has nothing of this.
+        safe: why this start is in safe mode, "" when it is not.
+    """
+
+    def __init__(self, board, report):
+        self._board = board
+        self._report = report
+        self._watchdog = None
+        self.on_chip = hasattr(board, "store")
+        self.safe = ""
+        if not self.on_chip or board.deliberate():
+            return
+        count = self._count()
+        if board.held():
+            self.safe = "the BOOT button was held"
+        elif count >= CRASHES:
+            self.safe = "{} starts in a row ended within {} s".format(count, STABLE_MS // 1000)
+        self._set_count(0 if self.safe else count + 1)
+        if self.safe:
+            report("error", "safe mode: " + self.safe)
+
+    def _count(self):
+        data = self._board.store.read(_COUNT)
+        return data[0] if data else 0
+
+    def _set_count(self, count):
+        try:
+            self._board.store.write(_COUNT, bytes([count]))
+        except OSError as error:
+            self._report("error", "the starts can't be counted: {}".format(error))
+
+    def overrides(self):
+        """The configuration that wins: the board's own, and in safe mode SAFE."""
+        values = dict(self._board.overrides)
+        if self.safe:
+            values.update(SAFE)
+        return values
+
+    def start(self):
+        """Have the event loop feed the watchdog, as soon as it runs."""
+        if self.on_chip:
+            asyncio.create_task(self._watch())
+
+    async def _watch(self):
+        self._watchdog = self._board.watchdog(WATCHDOG_MS)
+        copies = Copies(self._board.store)
+        elapsed = 0
+        lasted = False
+        while True:
+            self._watchdog.feed()
+            if elapsed >= STABLE_MS:
+                elapsed = 0
+                if not lasted and not self.safe:
+                    self._set_count(0)
+                lasted = True
+                try:
+                    copies.update()
+                except OSError as error:
+                    self._report("error", "the settings can't be copied: {}".format(error))
+            await asyncio.sleep_ms(FEED_MS)
+            elapsed += FEED_MS
+
+    def release(self):
+        """Somebody interrupted the app for the REPL: the watchdog must not end that."""
+        if self.on_chip:
+            self._set_count(0)
+            if self._watchdog is not None:
+                self._board.feed_always(self._watchdog)

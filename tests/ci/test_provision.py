@@ -1,0 +1,227 @@
+"""Images and labels of a fleet; the filesystem in an image is read by MicroPython itself."""
+
+import csv
+import json
+import os
+import re
+import sys
+
+import pytest
+from programs import run
+
+import boards
+import firmware
+import manifests
+import provision
+from common import BUILD, ROOT, BuildError
+
+pytest_plugins = ["esp32_fixtures"]
+
+HEADER = "iam,dev,ssid,password,home_host,home_port,home_path,token,ap_password\n"
+FLEET = (
+    HEADER
+    + 'pump-1,PUMP,"site, north",correct horse,relay.example.com,7770,/pumps/1,t0ken,\n'
+    + "\n"
+    + "pump-2,,,,,,,,chosen-password\n"
+)
+VFS = boards.partition("vfs", boards.read_partitions())
+
+# Mounts an image as the chip does and prints what the device makes of its settings.
+READER = """
+import json, sys, vfs
+from device.config import Config
+
+class Flash:
+    def __init__(self, name, blocks):
+        with open(name, "rb") as file:
+            self.data = file.read()
+        self.blocks = blocks
+    def readblocks(self, block, buffer, offset=0):
+        start = block * 4096 + offset
+        data = self.data[start : start + len(buffer)]
+        for index in range(len(buffer)):
+            buffer[index] = data[index] if index < len(data) else 0xFF
+    def ioctl(self, operation, argument):
+        return {4: self.blocks, 5: 4096}.get(operation, 0)
+
+flash = Flash(sys.argv[1], int(sys.argv[2]))
+names = sys.argv[3:]
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(flash), "/")
+config = Config()
+print(json.dumps([config.problems, {name: config.get(name) for name in names}]))
+"""
+
+
+def in_environment(tmp_path, program, *arguments):
+    """Run a Python program with ci/ and the libraries of ci/esp32.txt."""
+    python = manifests.tool("python")
+    program = f"import sys; sys.path.insert(0, {str(ROOT / 'ci')!r})\n{program}"
+    return run([python, "-c", program, *arguments], cwd=tmp_path)
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """A function that provisions a CSV file's text; returns the program and the folder."""
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (dist / "ESP32_WEBSOCK-default-v1.bin").write_bytes(b"firmware" * 1000)
+    program = f"""
+import firmware, pathlib, provision
+firmware.DIST = pathlib.Path({str(dist)!r})
+provision.FLEET = firmware.DIST / "fleet"
+from common import main
+sys.argv[1:] = sys.argv[1:] or ["fleet.csv", "ESP32_WEBSOCK"]
+main(provision.step)
+"""
+
+    def make(text, *arguments):
+        (tmp_path / "fleet.csv").write_text(text)
+        return in_environment(tmp_path, program, *arguments), dist / "fleet"
+
+    return make
+
+
+def test_each_device_gets_an_image_with_its_settings(fleet, tmp_path):
+    interpreter = BUILD / "host" / "micropython"
+    if not interpreter.exists():
+        pytest.skip('run "make host" first')
+    done, folder = fleet(FLEET)
+    assert done.returncode == 0, done.stderr
+    assert "2 devices with ESP32_WEBSOCK-default-v1.bin" in done.stdout
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"pump-1.bin", "pump-2.bin", "labels.html", "devices.csv"}
+
+    fields = ["device/iam", "device/dev", "ap/essid", "ap/password", "sta/ssid", "sta/pass"]
+    fields += ["home/host", "home/port", "home/path"]
+    found = {}
+    for device in ("pump-1", "pump-2"):
+        image = (folder / f"{device}.bin").read_bytes()
+        assert image.startswith(b"firmware" * 1000 + b"\xff")
+        (tmp_path / "vfs.bin").write_bytes(image[VFS.offset :])
+        (tmp_path / "reader.py").write_text(READER)
+        done = run(
+            [interpreter, tmp_path / "reader.py", tmp_path / "vfs.bin", VFS.size // 4096, *fields],
+            env={**os.environ, "MICROPYPATH": ".frozen"},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        problems, found[device] = json.loads(done.stdout)
+        assert problems == []
+    with (folder / "devices.csv").open() as file:
+        passwords = {row["iam"]: row["ap_password"] for row in csv.DictReader(file)}
+    assert found["pump-1"] == {
+        "device/iam": "pump-1",
+        "device/dev": "PUMP",
+        "ap/essid": "pump-1",
+        "ap/password": passwords["pump-1"],
+        "sta/ssid": "site, north",
+        "sta/pass": "correct horse",
+        "home/host": "relay.example.com",
+        "home/port": 7770,
+        "home/path": "/pumps/1",
+    }
+    assert found["pump-2"]["ap/password"] == passwords["pump-2"] == "chosen-password"
+    assert found["pump-2"]["sta/ssid"] == ""
+    assert re.fullmatch(f"[{provision.ALPHABET}]{{12}}", passwords["pump-1"])
+
+
+def test_labels_have_codes_for_the_wifi_and_the_page(fleet):
+    _, folder = fleet(FLEET)
+    text = (folder / "labels.html").read_text()
+    assert text.count("<svg") == 4
+    for device in ("pump-1", "pump-2"):
+        assert f"<h1>{device}</h1>" in text
+    assert "chosen-password" in text
+    assert text.count("http://192.168.4.1/") == 2
+
+
+def test_only_the_owner_can_read_a_fleet(fleet):
+    _, folder = fleet(FLEET)
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_code_that_joins_a_network_escapes_its_separators():
+    code = provision.wifi_code('a;b,c:d"e\\f', "pass;word")
+    assert code == 'WIFI:T:WPA;S:a\\;b\\,c\\:d\\"e\\\\f;P:pass\\;word;;'
+
+
+def test_passwords_differ():
+    assert len({provision.new_password() for _ in range(100)}) == 100
+
+
+def test_the_token_is_among_the_secrets_alone():
+    (device,) = provision.read_fleet("iam,token,home_host\na,s3cret,relay\n", "f")
+    files = provision.settings(device)
+    assert files["secrets.json"]["home/token"] == "s3cret"
+    assert "s3cret" not in json.dumps([files["network.json"], files["app.json"]])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "f: line 1: column 'iam' is missing"),
+        ("iam\n", "f: there is no device in it"),
+        ("iam,color\na,red\n", "f: line 1: there is no column 'color'"),
+        ("iam,iam\na,b\n", "f: line 1: column 'iam' comes twice"),
+        ("iam,dev\na\n", "f: line 2: 1 columns instead of 2"),
+        ("iam\na b\n", "f: line 2, column iam: must have 1 to 32 letters"),
+        ("iam\na\n\nb\na\n", "f: line 5, column iam: the same as in line 2"),
+        (f"iam,ssid\na,{'x' * 33}\n", "f: line 2, column ssid: must have up to 32 bytes"),
+        ("iam,ssid,password\na,n,short\n", "f: line 2, column password: must have 8 to 63 bytes"),
+        ("iam,password\na,long-enough\n", "f: line 2, column password: there is no ssid"),
+        ("iam,home_port\na,0\n", "f: line 2, column home_port: must be 1 to 65535"),
+        ("iam,home_port\na,http\n", "f: line 2, column home_port: must be 1 to 65535"),
+        ("iam,home_path\na,/a b\n", "f: line 2, column home_path: must have only printable"),
+        ("iam,ssid\na,x\ty\n", "f: line 2, column ssid: must not have control characters"),
+        ('iam\n"a\n', "f: line 2: unexpected end of data"),
+    ],
+)
+def test_a_bad_row_is_named_by_line_and_column(text, problem):
+    with pytest.raises(BuildError) as error:
+        provision.read_fleet(text, "f")
+    assert str(error.value).startswith(problem)
+
+
+def test_every_bad_row_is_named_at_once():
+    text = "iam,home_port\na,0\nb,1\nc d,x\n"
+    with pytest.raises(BuildError) as error:
+        provision.read_fleet(text, "f")
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_bad_row_leaves_the_fleet_before_as_it_is(fleet):
+    _, folder = fleet(FLEET)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done, folder = fleet(FLEET + "bad name,,,,,,,,\n")
+    assert done.returncode == 1
+    assert "fleet.csv: line 5, column iam" in done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {"fleet"}
+
+
+def test_a_device_that_left_the_file_leaves_the_folder(fleet):
+    _, folder = fleet(FLEET)
+    fleet(HEADER + "pump-2,,,,,,,,chosen-password\n")
+    assert {path.name for path in folder.glob("*.bin")} == {"pump-2.bin"}
+
+
+def test_an_image_that_reaches_into_the_filesystem_is_refused():
+    with pytest.raises(BuildError, match="reaches into partition vfs"):
+        provision.merged(b"x" * (VFS.offset + 1), {}, VFS)
+
+
+def test_what_is_missing_is_said(fleet):
+    done, folder = fleet(FLEET, "fleet.csv", "ESP32_WEBSOCK", "ETH")
+    assert "make firmware BOARD=ESP32_WEBSOCK VARIANT=ETH" in done.stderr
+    done, _ = fleet(FLEET, "nosuch.csv", "ESP32_WEBSOCK")
+    assert "nosuch.csv" in done.stderr
+    assert not folder.exists()
+    done = run([sys.executable, ROOT / "ci" / "provision.py", "", "ESP32_WEBSOCK"])
+    assert "make provision CSV=fleet.csv" in done.stderr
+
+
+def test_the_limits_are_the_devices():
+    text = (ROOT / "modules" / "device" / "wifi.py").read_text()
+    assert f'PASSWORD_ALPHABET = "{provision.ALPHABET}"' in text
+    assert f"SSID_MAX = {provision.SSID_MAX}\n" in text
+    assert firmware.ERASED == b"\xff"

@@ -1,0 +1,325 @@
+"""Filesystem, safe mode and watchdog of a chip, with LittleFS in memory."""
+
+import asyncio
+import os
+
+import vfs
+from device import boot, config
+
+HOST_ONLY = True
+
+
+class Flash:
+    """A block device of 64 blocks of 512 bytes in memory, erased at first."""
+
+    SIZE = 512
+
+    def __init__(self):
+        self.data = bytearray(b"\xff" * self.SIZE * 64)
+        self.failures = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        if self.failures:
+            self.failures -= 1
+            return -5
+        start = block * self.SIZE + offset
+        buffer[:] = self.data[start : start + len(buffer)]
+        return 0
+
+    def writeblocks(self, block, buffer, offset=None):
+        start = block * self.SIZE + (offset or 0)
+        self.data[start : start + len(buffer)] = buffer
+        return 0
+
+    def ioctl(self, operation, argument):
+        if operation == 4:
+            return len(self.data) // self.SIZE
+        if operation == 5:
+            return self.SIZE
+        return 0
+
+
+class Store:
+    """The chip's NVS, kept over restarts."""
+
+    def __init__(self):
+        self.values = {}
+        self.writes = 0
+        self.full = False
+
+    def read(self, key):
+        return self.values.get(key)
+
+    def write(self, key, data):
+        if self.full:
+            raise OSError(-0x1105)
+        assert len(key) <= 15 and len(data) <= boot.COPY_MAX
+        self.values[key] = bytes(data)
+        self.writes += 1
+
+    def remove(self, key):
+        self.values.pop(key, None)
+
+
+class Watchdog:
+    def __init__(self):
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+
+class Board:
+    """What boot takes from a chip's board."""
+
+    def __init__(self, store=None):
+        self.store = store or Store()
+        self.overrides = {"http/port": 8080}
+        self.button = False
+        self.ordered = False
+        self.dog = None
+        self.timer = None
+
+    def watchdog(self, timeout_ms):
+        assert timeout_ms == boot.WATCHDOG_MS
+        self.dog = Watchdog()
+        return self.dog
+
+    def feed_always(self, dog):
+        self.timer = dog
+
+    def held(self):
+        return self.button
+
+    def deliberate(self):
+        return self.ordered
+
+
+class Mounted:
+    """A chip's filesystem as the root, for the time of a with block."""
+
+    def __init__(self, flash, store):
+        self.flash = flash
+        self.store = store
+        self.lines = []
+
+    def __enter__(self):
+        vfs.umount("/")
+        boot.mount(self.flash, self.store, self.lines.append)
+        return self
+
+    def __exit__(self, *error):
+        vfs.umount("/")
+        vfs.mount(vfs.VfsPosix("/"), "/")
+
+
+def write(name, data):
+    with open(name, "wb") as file:
+        file.write(data)
+
+
+def read(name):
+    with open(name, "rb") as file:
+        return file.read()
+
+
+# Filesystem
+
+
+def test_the_settings_are_those_of_the_configuration():
+    assert boot.SETTINGS == (config.NETWORK, config.APP, config.SECRETS, config.ADMIN)
+
+
+def test_a_new_chip_gets_a_filesystem_without_a_word():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store) as mounted:
+        assert mounted.lines == []
+        assert os.listdir("/") == []
+        write("/app.json", b"{}")
+    with Mounted(flash, store) as mounted:
+        assert mounted.lines == []
+        assert read("/app.json") == b"{}"
+
+
+def test_a_read_that_fails_once_erases_nothing():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        write("/network.json", b'{"a": 1}')
+    flash.failures = boot.MOUNT_ATTEMPTS - 1
+    with Mounted(flash, store) as mounted:
+        assert mounted.lines == []
+        assert read("/network.json") == b'{"a": 1}'
+
+
+def test_what_another_firmware_left_is_replaced():
+    flash, store = Flash(), Store()
+    for index in range(len(flash.data)):
+        flash.data[index] = index & 0xFF
+    with Mounted(flash, store) as mounted:
+        assert len(mounted.lines) == 1
+        assert "is made anew" in mounted.lines[0]
+        write("/app.json", b"{}")
+
+
+def test_the_settings_survive_a_filesystem_that_is_destroyed():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        write("/network.json", b'{"sta": {"ssid": "site"}}')
+        write("/secrets.json", b'{"sta": {"site": "secret key"}}')
+        boot.Copies(store).update()
+    for index in range(2 * Flash.SIZE):
+        flash.data[index] = 0
+    with Mounted(flash, store) as mounted:
+        assert "is made anew" in mounted.lines[0]
+        assert mounted.lines[1:] == ["/network.json is put back", "/secrets.json is put back"]
+        assert read("/network.json") == b'{"sta": {"ssid": "site"}}'
+        assert read("/secrets.json") == b'{"sta": {"site": "secret key"}}'
+        assert sorted(os.listdir("/")) == ["network.json", "secrets.json"]
+
+
+def test_a_file_that_can_not_be_read_is_replaced_by_its_copy_and_the_others_stay():
+    flash, store = Flash(), Store()
+    # Beyond LittleFS's inline files, so that its content has blocks of its own.
+    large = b'{"x": "' + b"y" * 900 + b'"}'
+    with Mounted(flash, store):
+        write("/network.json", large)
+        boot.Copies(store).update()
+        write("/app.json", b'{"newer": 1}')
+    block = bytes(flash.data).find(b"y" * 400) // Flash.SIZE
+    broken = flash.readblocks
+
+    def readblocks(number, buffer, offset=0):
+        return -5 if number == block else broken(number, buffer, offset)
+
+    flash.readblocks = readblocks
+    with Mounted(flash, store) as mounted:
+        flash.readblocks = broken
+        assert "is made anew" in mounted.lines[0]
+        assert read("/app.json") == b'{"newer": 1}'
+        assert read("/network.json") == large
+
+
+def test_copies_follow_the_files_and_are_written_only_when_they_change():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        copies = boot.Copies(store)
+        copies.update()
+        assert store.values == {}
+        write("/app.json", b"1")
+        copies.update()
+        copies.update()
+        boot.Copies(store).update()
+        assert store.values == {"app.json": b"1"}
+        assert store.writes == 1
+        write("/app.json", b"2")
+        copies.update()
+        assert store.values == {"app.json": b"2"}
+        os.remove("/app.json")
+        copies.update()
+        assert store.values == {}
+        write("/app.json", b"3" * (boot.COPY_MAX + 1))
+        copies.update()
+        assert store.values == {}
+
+
+# Safe mode
+
+
+def start(board):
+    lines = []
+    return boot.Boot(board, lambda *line: lines.append(line)), lines
+
+
+def test_the_host_has_none_of_this():
+    class Host:
+        overrides = {"http/port": 80}
+
+    begun, lines = start(Host)
+    assert not begun.on_chip and not begun.safe
+    assert begun.overrides() == {"http/port": 80}
+    begun.start()
+    begun.release()
+    assert lines == []
+
+
+def test_starts_that_do_not_last_lead_to_safe_mode_and_out_of_it_again():
+    board = Board()
+    for _ in range(boot.CRASHES):
+        begun, lines = start(board)
+        assert begun.safe == ""
+        assert begun.overrides() == board.overrides
+    begun, lines = start(board)
+    assert begun.safe == "3 starts in a row ended within 60 s"
+    assert lines == [("error", "safe mode: " + begun.safe)]
+    settings = begun.overrides()
+    assert settings["http/port"] == 8080
+    assert settings["app"] == "demo"
+    assert settings["interfaces"] == []
+    # It has been used: the next start is an ordinary one.
+    assert start(board)[0].safe == ""
+
+
+def test_the_button_leads_to_safe_mode():
+    board = Board()
+    board.button = True
+    assert start(board)[0].safe == "the BOOT button was held"
+
+
+def test_starts_by_order_do_not_count():
+    board = Board()
+    board.ordered = True
+    for _ in range(2 * boot.CRASHES):
+        assert start(board)[0].safe == ""
+    assert board.store.values == {}
+
+
+def test_a_store_that_is_full_does_not_stop_the_device():
+    board = Board()
+    board.store.full = True
+    begun, lines = start(board)
+    assert begun.safe == ""
+    assert "can't be counted" in lines[0][1]
+
+
+def test_the_values_of_safe_mode_are_fields_of_the_configuration():
+    values = config.Config(boot.SAFE)
+    for path, value in boot.SAFE.items():
+        assert values.get(path) == value
+
+
+# Watchdog
+
+
+async def until(condition):
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep_ms(1)
+    raise AssertionError("did not come true")
+
+
+async def test_the_loop_feeds_the_watchdog_and_a_start_that_lasts_counts_as_none():
+    board = Board()
+    for _ in range(boot.CRASHES):
+        begun, _ = start(board)
+    feed, boot.FEED_MS = boot.FEED_MS, 1
+    stable, boot.STABLE_MS = boot.STABLE_MS, 5
+    try:
+        assert board.dog is None
+        begun.start()
+        await until(lambda: board.dog and board.dog.fed > 10)
+    finally:
+        boot.FEED_MS, boot.STABLE_MS = feed, stable
+    assert board.store.values["starts"] == b"\x00"
+    assert start(board)[0].safe == ""
+
+
+async def test_the_repl_does_not_end_by_the_watchdog():
+    board = Board()
+    begun, _ = start(board)
+    begun.start()
+    await until(lambda: board.dog)
+    assert board.timer is None
+    begun.release()
+    assert board.timer is board.dog
+    assert board.store.values["starts"] == b"\x00"

@@ -1,0 +1,121 @@
+"""main.py on a chip: which app runs, and what follows when it fails."""
+
+import sys
+
+import apps
+import board
+from device import recovery
+
+HOST_ONLY = True
+
+
+class Store:
+    def __init__(self):
+        self.values = {}
+
+    def read(self, key):
+        return self.values.get(key)
+
+    def write(self, key, data):
+        self.values[key] = data
+
+    def remove(self, key):
+        self.values.pop(key, None)
+
+
+class Chip:
+    """The host's board with a chip's parts and apps of its own, for the time of a with block."""
+
+    def __init__(self, **chosen):
+        self.apps = chosen
+        self.ran = []
+        self.restarts = 0
+        self.button = False
+        self.store = Store()
+
+    def __enter__(self):
+        self.load, apps.load = apps.load, self.find
+        self.path, recovery.PATH = recovery.PATH, "traceback.txt"
+        board.store = self.store
+        board.held = lambda: self.button
+        board.deliberate = lambda: False
+        board.restart = self.restart
+        board.feed_always = None
+        return self
+
+    def __exit__(self, *error):
+        apps.load, recovery.PATH = self.load, self.path
+        del board.store, board.held, board.deliberate, board.restart, board.feed_always
+        sys.modules.pop("main", None)
+
+    def find(self, name):
+        def app_main(config, text=None):
+            self.ran.append((name, text))
+            error = self.apps.get(name)
+            if error:
+                raise error
+
+        return app_main
+
+    def restart(self):
+        self.restarts += 1
+
+    def start(self):
+        sys.modules.pop("main", None)
+        __import__("main")
+
+
+def test_the_device_runs():
+    with Chip() as chip:
+        chip.start()
+        assert chip.ran == [("demo", None)]
+        assert chip.restarts == 0
+
+
+def test_the_device_that_fails_restarts_and_ends_in_safe_mode_with_its_traceback():
+    with Chip(demo=ValueError("broken at the start")) as chip:
+        for _ in range(3):
+            chip.start()
+        assert chip.ran == 3 * [("demo", None)]
+        assert chip.restarts == 3
+        chip.start()
+        name, text = chip.ran[-1]
+        assert name == "demo"
+        assert text.startswith("safe mode: 3 starts in a row ended within 60 s\n")
+        assert "ValueError: broken at the start" in text
+
+
+def test_the_button_passes_by_the_users_app():
+    with Chip() as chip:
+        chip.button = True
+        board.overrides["app"] = "mine"
+        try:
+            chip.start()
+        finally:
+            del board.overrides["app"]
+        assert [name for name, _ in chip.ran] == ["demo"]
+        assert chip.ran[0][1].startswith("safe mode: the BOOT button was held")
+
+
+def test_the_users_app_that_fails_is_replaced_without_a_restart():
+    with Chip(mine=ValueError("mine")) as chip:
+        board.overrides["app"] = "mine"
+        try:
+            chip.start()
+        finally:
+            del board.overrides["app"]
+        assert [name for name, _ in chip.ran] == ["mine", "demo"]
+        assert "ValueError: mine" in chip.ran[1][1]
+        assert chip.restarts == 0
+
+
+def test_ctrl_c_leads_to_the_repl_and_is_no_failure():
+    with Chip(demo=KeyboardInterrupt()) as chip:
+        try:
+            chip.start()
+            interrupted = False
+        except KeyboardInterrupt:
+            interrupted = True
+        assert interrupted
+        assert chip.restarts == 0
+        assert chip.store.values["starts"] == b"\x00"
