@@ -16,7 +16,7 @@ export MICROPYTHON_DIR
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 test fuzz conformance bench picture clean source assets
-.PHONY: firmware firmware-all
+.PHONY: firmware firmware-all sizes flash erase monitor
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,18 @@ firmware: assets ## Build an ESP32 image into dist/: BOARD, VARIANT
 
 firmware-all: assets ## Build the image of every board and variant
 	@$(PYTHON) ci/firmware.py --all
+
+sizes: source assets ## Show what modules and assets add to flash; fail over a board's budget
+	@$(PYTHON) ci/sizes.py
+
+flash: ## Write the image in dist/ to a chip and verify it: PORT, BOARD, VARIANT
+	@$(PYTHON) ci/flash.py flash "$(PORT)" $(BOARD) $(VARIANT)
+
+erase: ## Erase a chip's whole flash, settings included: PORT, BOARD
+	@$(PYTHON) ci/flash.py erase "$(PORT)" $(BOARD)
+
+monitor: ## Show the REPL of a chip, Ctrl-] ends it: PORT
+	@$(PYTHON) ci/flash.py monitor "$(PORT)"
 
 bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment

@@ -105,6 +105,12 @@ def find(name, variant="", folder=BOARDS):
     return board
 
 
+def variant_text(board, variant):
+    """What a variant is for, from board.json."""
+    data = json.loads((board.folder / "board.json").read_text())
+    return data["variants"][variant] if variant else data["product"]
+
+
 def pairs(folder=BOARDS):
     """Every (board, variant) that there is to build, in the order of board.json."""
     return [(board, variant) for board in read_all(folder).values() for variant in board.variants]

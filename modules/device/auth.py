@@ -161,11 +161,6 @@ class Attempts:
         self._sources.pop(source, None)
 
 
-def source_of(peer):
-    """The address without the port in what `accept` gave: (host, port), or a struct sockaddr."""
-    return peer[0] if isinstance(peer, tuple) else bytes(peer[4:24])
-
-
 class Access:
     """Decides who may do what.
 
@@ -214,7 +209,7 @@ class Access:
         Raises:
             HTTPError: 429 after too many wrong ones, 401 for a wrong one.
         """
-        source = source_of(peer)
+        source = peer[0]  # the address, whatever the port
         wait = self._attempts.begin(source)
         if wait:
             raise HTTPError(429, "too many attempts", (("Retry-After", str(wait)),))

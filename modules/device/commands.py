@@ -27,6 +27,25 @@ _QUOTE = 40
 FAKE_INTERFACE = "fake_interface"
 
 
+# Verb, item, method of Commands, least and most arguments; literals, which stay in flash.
+_ITEMS = (
+    ("GET", "wifi", "get_wifi", 0, 0),
+    ("GET", "state", "get_state", 0, 0),
+    ("GET", "hal", "get_hal", 0, 0),
+    ("GET", "log", "get_log", 0, 0),
+    ("CMD", "start_interface", "start_interface", 0, 1),
+    ("CMD", "stop_interface", "stop_interface", 0, 1),
+    ("CMD", "send_message", "send_message", 1, 2),
+    ("CMD", "hal", "get_hal", 0, 0),
+    ("CMD", "scan", "scan", 0, 0),
+    ("CMD", "test_new_sta", "test_new_sta", 1, 2),
+    ("CMD", "store_new_sta", "store_new_sta", 1, 2),
+    ("CMD", "reboot", "reboot", 0, 0),
+    ("CMD", "set", "set_field", 2, 2),
+    ("CMD", "factory_reset", "factory_reset", 0, 0),
+)
+
+
 class CommandError(Exception):
     """A message that can't be carried out; the text is for the client."""
 
@@ -47,28 +66,7 @@ class Commands:
         self._config = config
         self._wifi = wifi
         self._interfaces = interfaces
-        self._reboot = reboot
-        # Item: method, least and most arguments.
-        self._items = {
-            "GET": {
-                "wifi": (self._get_wifi, 0, 0),
-                "state": (self._get_state, 0, 0),
-                "hal": (self._get_hal, 0, 0),
-                "log": (self._get_log, 0, 0),
-            },
-            "CMD": {
-                "start_interface": (self._start_interface, 0, 1),
-                "stop_interface": (self._stop_interface, 0, 1),
-                "send_message": (self._send_message, 1, 2),
-                "hal": (self._get_hal, 0, 0),
-                "scan": (self._scan, 0, 0),
-                "test_new_sta": (self._test_new_sta, 1, 2),
-                "store_new_sta": (self._store_new_sta, 1, 2),
-                "reboot": (self._reboot_command, 0, 0),
-                "set": (self._set, 2, 2),
-                "factory_reset": (self._factory_reset, 0, 0),
-            },
-        }
+        self._restart = reboot
 
     async def handle(self, client, message):
         """Carry out one message of `client`, which has `async send(text)`."""
@@ -90,12 +88,7 @@ class Commands:
 
     async def _carry_out(self, client, message):
         verb, item, arguments = parse(message)
-        items = self._items.get(verb)
-        if items is None:
-            raise CommandError("unknown request {}: use GET or CMD".format(_quote(verb)))
-        if item not in items:
-            raise CommandError("unknown {} item {}".format(verb, _quote(item)))
-        method, least, most = items[item]
+        name, least, most = _find(verb, item)
         if not least <= len(arguments) <= most:
             raise CommandError(
                 "{} {} takes {} argument{}, not {}".format(
@@ -106,6 +99,7 @@ class Commands:
                     len(arguments),
                 )
             )
+        method = getattr(self, "_" + name)
         try:
             return await method(client, *arguments)
         except (ValueError, WifiError, NotRunning, QueueFull) as error:
@@ -183,7 +177,7 @@ class Commands:
         self._wifi.store(_text(ssid, "the SSID"), _text(password, "the password"))
         self._hub.info("Network {} is saved".format(ssid))
 
-    async def _set(self, client, key, value):
+    async def _set_field(self, client, key, value):
         key = _text(key, "the key")
         try:
             self._config.set(key, value)
@@ -194,14 +188,26 @@ class Commands:
         self._config.save()
         self._hub.info("{} is saved and will be used after a reboot".format(key))
 
-    async def _reboot_command(self, client):
+    async def _reboot(self, client):
         self._hub.info("Rebooting")
-        self._reboot()
+        self._restart()
 
     async def _factory_reset(self, client):
         self._config.factory_reset()
         self._hub.info("The settings are erased. Rebooting")
-        self._reboot()
+        self._restart()
+
+
+def _find(verb, item):
+    known = False
+    for known_verb, known_item, name, least, most in _ITEMS:
+        if known_verb == verb:
+            known = True
+            if known_item == item:
+                return name, least, most
+    if known:
+        raise CommandError("unknown {} item {}".format(verb, _quote(item)))
+    raise CommandError("unknown request {}: use GET or CMD".format(_quote(verb)))
 
 
 def parse(message):

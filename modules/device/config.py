@@ -20,117 +20,93 @@ SECRETS = "/secrets.json"
 ADMIN = "/admin.json"
 
 
-def text(least, most):
-    """A check for text of `least` to `most` bytes as UTF-8, without control characters."""
-
-    def check(value):
-        if not isinstance(value, str):
-            raise ValueError("must be text")
-        if not least <= len(value.encode()) <= most:
-            raise ValueError("must have {} to {} bytes".format(least, most))
-        if any(ord(c) < 32 or ord(c) == 127 for c in value):
-            raise ValueError("must not have control characters")
-        return value
-
-    return check
-
-
-def integer(least, most):
-    """A check for a whole number."""
-
-    def check(value):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("must be a whole number")
-        if not least <= value <= most:
-            raise ValueError("must be {} to {}".format(least, most))
-        return value
-
-    return check
-
-
-def number(least, most):
-    """A check for a number."""
-
-    def check(value):
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise ValueError("must be a number")
-        if not least <= value <= most:
-            raise ValueError("must be {} to {}".format(least, most))
-        return value
-
-    return check
-
-
-def boolean(value):
-    """A check for true or false."""
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def identity(value):
-    """A check for a device's name: it becomes a path at the relay and a host name."""
-    text(1, 32)(value)
-    for c in value:
-        if not ("a" <= c.lower() <= "z" or c.isdigit() or c in "-_."):
-            raise ValueError("must have only letters, digits, -, _ and .")
-    return value
-
-
-def password(value):
-    """A check for a WPA password, "" for an open network."""
-    check_password(value)
-    return value
-
-
-def uri_path(value):
-    """A check for the path of a URI; "" stands for the default."""
-    text(0, 128)(value)
-    if any(ord(c) < 33 or ord(c) > 126 for c in value):
-        raise ValueError("must have only printable ASCII characters")
-    return value
-
-
-def array(value):
-    """A check for a list."""
-    if not isinstance(value, list):
-        raise ValueError("must be a list")
-    return value
-
-
-# Path, check, default. Network: what the device is called and the networks it makes and joins.
-_NETWORK_FIELDS = (
-    ("device/iam", identity, board.IAM),
-    ("device/dev", text(1, 32), board.DEV),
-    ("ap/essid", text(0, 32), ""),  # "": named after the chip
-    ("ap/authmode", integer(0, 9), 3),  # network.AUTH_WPA2_PSK
-    ("ap/password", password, ""),  # "": made at the first boot
-    ("ap/channel", integer(1, 13), 6),
-    ("ap/hidden", boolean, False),
-    ("sta/ssid", text(0, 32), ""),
-    ("sta/pass", password, ""),
+# Path, kind, least, most, default. Bounds are bytes of a text, else of the value itself. One tuple
+# of literals, which stays in flash.
+_FIELDS = (
+    # network.json: what the device is called, the networks that it makes and joins.
+    ("device/iam", "identity", 1, 32, None),  # None: the board's
+    ("device/dev", "text", 1, 32, None),  # likewise
+    ("ap/essid", "text", 0, 32, ""),  # "": named after the chip
+    ("ap/authmode", "integer", 0, 9, 3),  # network.AUTH_WPA2_PSK
+    ("ap/password", "password", 0, 64, ""),  # "": made at the first boot
+    ("ap/channel", "integer", 1, 13, 6),
+    ("ap/hidden", "boolean", 0, 1, False),
+    ("sta/ssid", "text", 0, 32, ""),
+    ("sta/pass", "password", 0, 64, ""),
+    # app.json
+    ("app", "text", 1, 32, "demo"),
+    ("http/ip", "text", 1, 64, "0.0.0.0"),
+    ("http/port", "integer", 0, 65535, 80),
+    ("websocket/ip", "text", 1, 64, "0.0.0.0"),
+    ("websocket/port", "integer", 0, 65535, 7777),
+    ("home/ip", "text", 0, 64, ""),
+    ("home/host", "text", 0, 64, ""),  # "" here and in ip: no phone home
+    ("home/port", "integer", 1, 65535, 7770),
+    ("home/path", "path", 0, 128, ""),  # "": /<iam>
+    ("home/ping_interval", "number", 0.1, 3600, 20),  # seconds
+    ("home/ping_timeout", "number", 0.1, 3600, 20),
+    ("interfaces", "list", 0, 0, None),  # None: the interfaces package's default
+    ("limits/connections", "integer", 1, 1000, None),  # None: the board's
+    ("echoserver/listen_addr", "text", 1, 64, "0.0.0.0"),
+    ("echoserver/listen_port", "integer", 0, 65535, 7777),
+    ("echoserver/max_size", "integer", 125, 16_777_216, 32_768),
 )
 
-_APP_FIELDS = (
-    ("app", text(1, 32), "demo"),
-    ("http/ip", text(1, 64), "0.0.0.0"),
-    ("http/port", integer(0, 65535), 80),
-    ("websocket/ip", text(1, 64), "0.0.0.0"),
-    ("websocket/port", integer(0, 65535), 7777),
-    ("home/ip", text(0, 64), ""),
-    ("home/host", text(0, 64), ""),  # "" here and in ip: no phone home
-    ("home/port", integer(1, 65535), 7770),
-    ("home/path", uri_path, ""),  # "": /<iam>
-    ("home/ping_interval", number(0.1, 3600), 20),  # seconds
-    ("home/ping_timeout", number(0.1, 3600), 20),
-    ("interfaces", array, None),  # None: the interfaces package's default
-    ("limits/connections", integer(1, 1000), board.CONNECTIONS),
-    ("echoserver/listen_addr", text(1, 64), "0.0.0.0"),
-    ("echoserver/listen_port", integer(0, 65535), 7777),
-    ("echoserver/max_size", integer(125, 1 << 24), 32768),
-)
 
-_FIELDS = _NETWORK_FIELDS + _APP_FIELDS
+def check(kind, least, most, value):
+    """Check a value by a line of `_FIELDS`.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: the text says what it must be.
+    """
+    if kind == "boolean":
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false")
+    elif kind == "list":
+        if not isinstance(value, list):
+            raise ValueError("must be a list")
+    elif kind == "integer" or kind == "number":
+        whole = kind == "integer"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise ValueError("must be a whole number" if whole else "must be a number")
+        if not least <= value <= most:
+            raise ValueError("must be {} to {}".format(least, most))
+    else:
+        _check_text(kind, least, most, value)
+    return value
+
+
+def _check_text(kind, least, most, value):
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if not least <= len(value.encode()) <= most:
+        raise ValueError("must have {} to {} bytes".format(least, most))
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("must not have control characters")
+    if kind == "password":
+        check_password(value)
+    elif kind == "path":
+        if any(ord(c) < 33 or ord(c) > 126 for c in value):
+            raise ValueError("must have only printable ASCII characters")
+    elif kind == "identity":
+        # It becomes a path at the relay and a host name.
+        for c in value:
+            if not ("a" <= c.lower() <= "z" or c.isdigit() or c in "-_."):
+                raise ValueError("must have only letters, digits, -, _ and .")
+
+
+def _board_default(path):
+    if path == "device/iam":
+        return board.IAM
+    if path == "device/dev":
+        return board.DEV
+    if path == "limits/connections":
+        return board.CONNECTIONS
+    return None
+
 
 # Written to SECRETS only. They are read from network.json too, where a person may have put them.
 _SECRET = ("ap/password", "sta/pass")
@@ -160,9 +136,8 @@ class Config:
         # The device's own section is used by every app, and by what runs in place of a failed one.
         self._sections = ("demo",) if app == "demo" or not isinstance(app, str) else (app, "demo")
         self._values = {}
-        for fields in (_NETWORK_FIELDS, _APP_FIELDS):
-            for path, check, _ in fields:
-                self._check_stored(path, check)
+        for field in _FIELDS:
+            self._load(field)
         self._report_unknown()
 
     def get(self, path, default=None):
@@ -179,7 +154,9 @@ class Config:
             return self._overrides[path]
         if path in self._values:
             return self._values[path]
-        field_default = _field(path)[2]
+        field_default = _field(path)[4]
+        if field_default is None:
+            field_default = _board_default(path)
         return field_default if default is None else default
 
     def set(self, path, value):
@@ -189,7 +166,7 @@ class Config:
             KeyError: there is no such field.
             ValueError: the value can't be used; the text says what it must be.
         """
-        value = _field(path)[1](value)
+        check(*_field(path)[1:4], value)
         if path == "sta/ssid" and value != self.get(path):
             # A password belongs to its network: it is looked up anew.
             self._forget("sta/pass")
@@ -238,19 +215,18 @@ class Config:
         sections = [top.get(name) for name in self._sections if name != path.split("/")[0]]
         return [section for section in sections if isinstance(section, dict)] + [top]
 
-    def _check_stored(self, path, check):
+    def _load(self, field):
+        path = field[0]
+        value = None
         for tree in self._objects(path):
             value = _walk(tree, path)
             if value is not None:
-                try:
-                    self._values[path] = check(value)
-                except ValueError as error:
-                    self.problems.append("{} {}".format(path, error))
-                return
-        secret = self._secret(path)
-        if secret is not None:
+                break
+        else:
+            value = self._secret(path)
+        if value is not None:
             try:
-                self._values[path] = check(secret)
+                self._values[path] = check(*field[1:4], value)
             except ValueError as error:
                 self.problems.append("{} {}".format(path, error))
 

@@ -4,10 +4,11 @@ import asyncio
 import gc
 
 import board
-import build_info
 import interfaces
 from transport import Group, set_reporter
 from websockets import Server
+
+import build_info
 
 from .auth import Access
 from .commands import Commands
@@ -106,7 +107,7 @@ class Device:
                 task.cancel()
 
     def _check_client(self, connection, request):
-        if not self.access.allows(request.headers, connection.peer):
+        if not self.access.allows(request.headers, connection.remote_address):
             return connection.respond(401, "log in first")
         return None
 

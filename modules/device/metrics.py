@@ -3,6 +3,7 @@
 import gc
 
 import board
+
 import build_info
 
 from . import log

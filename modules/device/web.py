@@ -4,9 +4,10 @@ import gc
 import json
 import os
 
-import build_info
 from httpd import HTTPError, Response, Server, asset, file_response
 from httpd.assets import find, names
+
+import build_info
 
 from . import log, login, metrics
 from .origin import same_origin

@@ -98,9 +98,9 @@ class Request:
 
     @property
     def peer(self):
-        """The client's address as the system's `accept` gave it."""
+        """The client's (host, port), None once it is gone."""
         transport = self._connection.transport
-        return None if transport is None else transport.peer
+        return None if transport is None else transport.remote_address
 
     @property
     def length(self):

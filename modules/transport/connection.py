@@ -39,14 +39,13 @@ class Connection:
     is cancelled leaves the stream whole.
     """
 
-    peer = None  # a client's address, as accept() gave it
-
-    def __init__(self, sock, group=None):
+    def __init__(self, sock, group=None, address=None):
         sock.setblocking(False)
         # Without it a second small write waits for the peer's delayed ACK, about 40 ms.
         sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         self.sock = sock
         self.group = group
+        self._address = address  # the peer's, as the socket module gives it
         self.protocol = None
         self.deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
         self.queued = 0  # bytes written but not taken by the socket
@@ -67,6 +66,16 @@ class Connection:
             self._queue = []
             self._progress = ticks_ms()
         poller.current().add(self, self._events)
+
+    @property
+    def remote_address(self):
+        """The peer's (host, port), None when it isn't known."""
+        address = self._address
+        if isinstance(address, (bytes, bytearray)):
+            # The unix port's sockets give the system's structure.
+            family, host, port = socket.sockaddr(address)[:3]
+            address = self._address = socket.inet_ntop(family, host), port
+        return address and address[:2]
 
     def set_timeout(self, ms):
         """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""
@@ -153,9 +162,9 @@ class Connection:
         if self._queue is None:
             try:
                 n = sock.write(data)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 # Not from here: the caller may be in the middle of the protocol's work.
-                poller.current().defer(self.abort, error)
+                poller.current().defer(self.failed, error)
                 return
             data = memoryview(data)
             if n == len(data):
@@ -267,12 +276,49 @@ class Connection:
             poller.current().modify(self.sock, events)
 
 
-def open_connection(host, port, protocol, group=None):
+class SecureConnection(Connection):
+    """The same with TLS, whose handshake happens as bytes come and go.
+
+    Args:
+        context: a `tls.SSLContext`.
+        hostname: what the server's certificate must be for; None makes this the server's side.
+
+    Raises:
+        OSError: there isn't the memory for it.
+    """
+
+    def __init__(self, sock, group, address, context, hostname=None):
+        super().__init__(sock, group, address)
+        self._plain = sock
+        self.sock = context.wrap_socket(
+            sock,
+            server_side=hostname is None,
+            server_hostname=hostname,
+            do_handshake_on_connect=False,
+        )
+
+    def abort(self, error=None):
+        super().abort(error)
+        # After a handshake that failed, an SSLSocket doesn't close the socket below any more.
+        self._plain.close()
+
+    def failed(self, error):
+        if isinstance(error, ValueError):
+            # How the tls module tells of a certificate that it doesn't accept.
+            error = ConnectionLost("TLS: " + str(error).strip())
+        super().failed(error)
+
+
+def open_connection(host, port, protocol, group=None, ssl=None, server_hostname=None):
     """Begin to connect to `host`:`port` and return the `Connection` of `protocol`.
 
     Returns at once; what is written is sent when the connection stands. A refused connection
     ends in `protocol.connection_lost(error)`; one that is never answered is for the protocol's
     deadline. Name resolution blocks (MicroPython's getaddrinfo), so prefer addresses.
+
+    Args:
+        ssl: a `tls.SSLContext` to connect with TLS.
+        server_hostname: what the server's certificate must be for, `host` by default.
 
     Raises:
         OSError: the name can't be resolved or no socket is free.
@@ -280,7 +326,10 @@ def open_connection(host, port, protocol, group=None):
     family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     sock = socket.socket(family, kind, proto)
     try:
-        connection = Connection(sock, group)
+        if ssl is None:
+            connection = Connection(sock, group, address)
+        else:
+            connection = SecureConnection(sock, group, address, ssl, server_hostname or host)
         try:
             sock.connect(address)
         except OSError as error:

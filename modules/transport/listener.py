@@ -6,7 +6,7 @@ from errno import EAGAIN
 from select import POLLIN
 
 from . import poller
-from .connection import Connection
+from .connection import Connection, SecureConnection
 
 # Connections over the limit that are still told so (503) instead of being dropped unheard.
 OVERFLOW = 2
@@ -58,14 +58,16 @@ class Listener:
         protocol_factory: called as `protocol_factory(connection, overloaded)`; `overloaded` asks
             for a protocol that refuses politely (HTTP 503) and closes.
         group: the `Group` that the connections count in.
+        ssl: a `tls.SSLContext` with a certificate, to serve with TLS.
 
     Raises:
         AddressError: the address isn't ours, or the port is taken.
     """
 
-    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG):
+    def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG, ssl=None):
         self._factory = protocol_factory
         self.group = group
+        self._ssl = ssl
         self._resting = False
         sock = None
         try:
@@ -109,12 +111,14 @@ class Listener:
         else:
             group.accepted += 1
         try:
-            connection = Connection(sock, group)
+            if self._ssl is None:
+                connection = Connection(sock, group, address)
+            else:
+                connection = SecureConnection(sock, group, address, self._ssl)
         except BaseException:
             sock.close()
             raise
         try:
-            connection.peer = address
             group.connections.append(connection)
             connection.start(self._factory(connection, over))
         except BaseException:

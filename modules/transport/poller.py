@@ -91,22 +91,25 @@ class Poller(core.IOQueue):
             self._steps -= 1
             return
         self._steps = STEPS_PER_POLL
-        entries = self.map
         ready = self._ready
-        ready.clear()
-        for sock, events in self.poller.ipoll(dt):
-            entry = entries[id(sock)]
-            if type(entry) is list:
-                self._wake(sock, entry, events)
-            else:
-                # Handled after the iteration: a handler may add and remove sockets.
-                ready.append(entry)
-                ready.append(events)
-        for i in range(0, len(ready), 2):
-            endpoint = ready[i]
+        if not ready:
+            entries = self.map
+            for sock, events in self.poller.ipoll(dt):
+                entry = entries[id(sock)]
+                if type(entry) is list:
+                    self._wake(sock, entry, events)
+                else:
+                    # Handled after the iteration: a handler may add and remove sockets.
+                    ready.append(events)
+                    ready.append(entry)
+        if ready:
+            # One at a time: the task that it wakes runs before the next is read, so that memory
+            # holds one message on its way and not one of every connection.
+            endpoint = ready.pop()
+            events = ready.pop()
             if endpoint.sock is not None:
                 try:
-                    endpoint.ready(ready[i + 1])
+                    endpoint.ready(events)
                 except Exception as error:
                     endpoint.failed(error)
 

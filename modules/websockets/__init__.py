@@ -13,17 +13,22 @@
 
 from .client import ClientConnection, connect
 from .connection import broadcast
+from .datastructures import Headers
 from .exceptions import (
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
     InvalidHandshake,
+    InvalidMessage,
     InvalidStatus,
     InvalidURI,
+    SecurityError,
     WebSocketException,
 )
 from .frames import Close
+from .http11 import Request, Response
+from .protocol import State
 from .server import Server, ServerConnection, serve
 
 __all__ = (
@@ -33,11 +38,17 @@ __all__ = (
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "Headers",
     "InvalidHandshake",
+    "InvalidMessage",
     "InvalidStatus",
     "InvalidURI",
+    "Request",
+    "Response",
+    "SecurityError",
     "Server",
     "ServerConnection",
+    "State",
     "WebSocketException",
     "broadcast",
     "connect",

@@ -8,8 +8,9 @@ from transport import open_connection, report, suspend, wake
 
 from . import deflate, handshake
 from .connection import Connection, Options
-from .exceptions import InvalidHandshake, InvalidStatus, InvalidURI
-from .server import Request
+from .datastructures import Headers
+from .exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, SecurityError
+from .http11 import Request, Response
 from .uri import URI
 
 # Delays between attempts of `async for websocket in connect(...)`, as in Python's `websockets`.
@@ -18,9 +19,19 @@ BACKOFF_MIN = 3.1
 BACKOFF_FACTOR = 1.618
 BACKOFF_MAX = 90
 
+# Redirects that are followed before giving up, as in Python's `websockets`.
+MAX_REDIRECTS = 10
+REDIRECTS = (300, 301, 302, 303, 307, 308)
+
+# Answers after which `async for websocket in connect(...)` tries again.
+RETRY_STATUS = (500, 502, 503, 504)
+
+# Headers that are for one server and no other.
+_CREDENTIALS = ("authorization", "cookie")
+
 
 class ClientConnection(Connection):
-    """A connection that `connect` made."""
+    """A connection that `connect` made; `response` is the server's `http11.Response`."""
 
     def __init__(self, transport, options, request, subprotocol, agreed, response):
         super().__init__(transport, options, request, subprotocol, agreed, True)
@@ -63,12 +74,13 @@ class _Handshake:
         try:
             head = parse_response(buf, start, end)
         except BadMessage as error:
-            self._end(InvalidHandshake("not an HTTP response: " + error.reason))
+            self._end(InvalidMessage("not an HTTP response: " + error.reason))
             return end
         if head is None:
             return start
         if head.status != 101:
-            self._end(InvalidStatus(head))
+            response = Response(head.status, headers=Headers(head.fields))
+            self._end(InvalidStatus(response))
             return end
         try:
             chosen, agreed = handshake.check_response(
@@ -83,8 +95,9 @@ class _Handshake:
         transport = self._transport
         self._transport = None
         request = Request(self._uri.target, {})
+        response = Response(101, headers=Headers(head.fields))
         self._result = ClientConnection(
-            transport, self._options, request, chosen, agreed, head
+            transport, self._options, request, chosen, agreed, response
         )
         transport.protocol = self._result
         wake(self._waiting)
@@ -101,14 +114,23 @@ class _Handshake:
         pass
 
     def eof_received(self):
-        self._end(InvalidHandshake("the server closed the connection"))
+        self._end(InvalidMessage("the server closed the connection"))
 
     def timed_out(self):
         self._end(core.TimeoutError("opening handshake"))
 
     def connection_lost(self, error):
         self._transport = None
-        self._end(error or InvalidHandshake("connection lost"))
+        self._end(error or InvalidMessage("connection lost"))
+
+
+def process_exception(error):
+    """Whether connecting again may help: None if it does, else the exception to raise."""
+    if isinstance(error, InvalidStatus):
+        return None if error.response.status_code in RETRY_STATUS else error
+    if isinstance(error, (OSError, core.TimeoutError, InvalidMessage)):
+        return None
+    return error
 
 
 class connect:
@@ -118,17 +140,24 @@ class connect:
     of the loop is left with `continue` or the connection can't be made.
 
     Args:
-        uri: "ws://host:port/path".
+        uri: "ws://host:port/path" or "wss://...".
+        ssl: a `tls.SSLContext` for wss://, which says whom to trust.
+        server_hostname: the name that the server's certificate must be for, that in `uri` by
+            default.
+        host, port: where to connect instead of what `uri` says.
         origin: value of the Origin header.
         subprotocols: those to offer, in order of preference.
         additional_headers: (name, value) pairs or a dict.
         user_agent_header: value of User-Agent, None to send none.
-        open_timeout, ping_interval, ping_timeout, close_timeout, max_size, max_queue,
-        write_limit: as in Python's `websockets`.
+        process_exception: function of an exception that says whether the `async for` goes on
+            (None) or raises what is returned.
+        compression, open_timeout, ping_interval, ping_timeout, close_timeout, max_size,
+        max_queue, write_limit: as in Python's `websockets`; compression is None by default.
 
     Raises:
         InvalidURI: `uri` can't be used.
-        OSError: the connection was refused.
+        OSError: the connection was refused, or the server's certificate isn't accepted.
+        ValueError: wss:// without `ssl`.
         asyncio.TimeoutError: no answer within `open_timeout` seconds.
         InvalidHandshake, InvalidStatus: the answer isn't that of a WebSocket server.
     """
@@ -140,12 +169,19 @@ class connect:
         subprotocols=None,
         additional_headers=(),
         user_agent_header="MicroPython websockets",
+        process_exception=process_exception,
         open_timeout=10,
+        ssl=None,
+        server_hostname=None,
+        host=None,
+        port=None,
         **options
     ):
         self._uri = URI(uri)
-        if self._uri.secure:
-            raise InvalidURI("{}: wss is not supported".format(uri))
+        self._ssl = ssl
+        self._server_hostname = server_hostname
+        self._place = (host, port)
+        self._process_exception = process_exception
         self._options = Options(**options)
         self._origin = origin
         self._subprotocols = subprotocols
@@ -159,13 +195,43 @@ class connect:
         self._delay = None
 
     async def _connect(self):
-        uri = self._uri
+        uri, headers = self._uri, self._headers
+        for _ in range(MAX_REDIRECTS):
+            try:
+                return await self._attempt(uri, headers)
+            except InvalidStatus as error:
+                location = error.response.headers.get("Location")
+                if error.response.status_code not in REDIRECTS or location is None:
+                    raise
+                target = uri.join(location)
+                headers = self._redirected(uri, target, headers)
+                uri = target
+        raise SecurityError("more than {} redirects".format(MAX_REDIRECTS))
+
+    def _redirected(self, uri, target, headers):
+        # The headers to send to the target of a redirect.
+        if uri.secure and not target.secure:
+            raise SecurityError("redirect from wss to ws")
+        if uri.same_origin(target):
+            return headers
+        if self._place != (None, None):
+            raise SecurityError("redirect to another server than `host` and `port`")
+        return [pair for pair in headers if pair[0].lower() not in _CREDENTIALS]
+
+    async def _attempt(self, uri, headers):
+        if uri.secure and self._ssl is None:
+            raise ValueError("wss:// needs ssl=, a tls.SSLContext that says whom to trust")
         extension = None if self._options.compression is None else deflate.offer()
-        head, key = handshake.request(
-            uri, self._origin, self._subprotocols, self._headers, extension
-        )
+        head, key = handshake.request(uri, self._origin, self._subprotocols, headers, extension)
         protocol = _Handshake(uri, key, self._subprotocols, self._options)
-        transport = open_connection(uri.host, uri.port, protocol)
+        host, port = self._place
+        transport = open_connection(
+            host or uri.host,
+            port or uri.port,
+            protocol,
+            ssl=self._ssl if uri.secure else None,
+            server_hostname=self._server_hostname or uri.host,
+        )
         protocol.begin(transport, head, self._open_timeout)
         self._connection = await protocol.wait()
         return self._connection
@@ -191,9 +257,10 @@ class connect:
         while True:
             try:
                 connection = await self._connect()
-            except (OSError, core.TimeoutError, InvalidHandshake) as error:
-                if isinstance(error, InvalidStatus) and error.response.status < 500:
-                    raise  # trying again would not help
+            except Exception as error:
+                final = self._process_exception(error)
+                if final is not None:
+                    raise final
                 if self._delay is None:
                     delay = random.random() * BACKOFF_INITIAL
                     self._delay = BACKOFF_MIN

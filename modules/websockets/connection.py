@@ -9,7 +9,7 @@ from transport import suspend, wake
 from . import frames
 from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 from .frames import BINARY, CLOSE, CONT, PING, TEXT, Close
-from .protocol import CLOSED, OPEN, Protocol
+from .protocol import CLOSED, CLOSING, OPEN, Protocol
 
 # Sizes are those of Python's `websockets` (1 MiB, 16 frames, 32 KiB), cut to what a chip has.
 MAX_SIZE = 32_768
@@ -82,6 +82,23 @@ class Pong:
         return self._wait()
 
     __await__ = __iter__
+
+
+class _Pieces:
+    """What `Connection.recv_streaming` gives."""
+
+    def __init__(self, connection, decode):
+        self._connection = connection
+        self._decode = decode
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        connection, self._connection = self._connection, None
+        if connection is None:
+            raise StopAsyncIteration
+        return await connection.recv(self._decode)
 
 
 class Connection:
@@ -240,6 +257,23 @@ class Connection:
     # State
 
     @property
+    def id(self):
+        """A number that no other open connection has."""
+        return id(self)
+
+    @property
+    def state(self):
+        """One of `protocol.State`."""
+        if self.transport is None:
+            return CLOSED
+        return min(self.protocol.state, CLOSING)
+
+    @property
+    def remote_address(self):
+        """The peer's (host, port); None when the connection is closed."""
+        return None if self.transport is None else self.transport.remote_address
+
+    @property
     def close_code(self):
         """The close code received: 1005 for a frame without one, 1006 for none; None while open."""
         if self.transport is not None:
@@ -329,6 +363,13 @@ class Connection:
                 raise ConcurrencyError("another task receives already")
             await suspend(self._receivers)
         return self._next_message()
+
+    def recv_streaming(self, decode=None):
+        """Receive the next message piece by piece: an async iterator, as `recv` fails.
+
+        A message is kept until its end is checked, so there is one piece.
+        """
+        return _Pieces(self, decode)
 
     # Sending
 

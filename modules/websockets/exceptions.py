@@ -17,15 +17,25 @@ class InvalidHandshake(WebSocketException):
     """The opening handshake failed."""
 
 
+class InvalidMessage(InvalidHandshake):
+    """The server didn't answer in HTTP."""
+
+
+class SecurityError(InvalidHandshake):
+    """Going on would break a security rule."""
+
+
 class InvalidStatus(InvalidHandshake):
     """The server answered with something else than 101.
 
     Attributes:
-        response: the response's `http11.Head`.
+        response: the `http11.Response`, without its body.
     """
 
     def __init__(self, response):
-        super().__init__("server rejected WebSocket connection: HTTP {}".format(response.status))
+        super().__init__(
+            "server rejected WebSocket connection: HTTP {}".format(response.status_code)
+        )
         self.response = response
 
 

@@ -88,7 +88,12 @@ def encode(opcode, payload, fin=True, key=None):
     if key is None and length > JOIN_LIMIT:
         return (head, payload)
     start = len(head)
-    frame = bytearray(start + length)
+    try:
+        frame = bytearray(start + length)
+    except MemoryError:
+        if key is not None:
+            raise
+        return (head, payload)
     frame[:start] = head
     frame[start:] = payload
     if key is not None:

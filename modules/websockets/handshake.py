@@ -75,10 +75,16 @@ def check_origin(fields, origins):
         raise Refused(403, "Origin not allowed", ())
 
 
+def offered_subprotocols(fields):
+    """What a client offers in Sec-WebSocket-Protocol, a list in its order of preference."""
+    items = [item.strip() for item in fields.get("sec-websocket-protocol", "").split(",")]
+    return [item for item in items if item]
+
+
 def choose_subprotocol(fields, supported):
     """The first supported subprotocol that the client offers too, or None (section 4.2.2)."""
     if supported:
-        offered = [item.strip() for item in fields.get("sec-websocket-protocol", "").split(",")]
+        offered = offered_subprotocols(fields)
         for name in supported:
             if name in offered:
                 return name

@@ -12,10 +12,18 @@ from . import frames
 from .deflate import TooBig
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
 
-# As in Python's `websockets`; a connection begins to exist when it is open.
 OPEN = 1
 CLOSING = 2
 CLOSED = 3
+
+
+class State:
+    """States of a connection, as numbers; it begins to exist when it is open."""
+
+    OPEN = OPEN
+    CLOSING = CLOSING
+    CLOSED = CLOSED
+
 
 # The first reserved bit, in the opcode of a message: it is compressed (RFC 7692 section 6).
 _COMPRESSED = 0x40

@@ -1,5 +1,6 @@
 """Serving WebSocket connections, on a port of their own or through an HTTP server."""
 
+import gc
 from asyncio import core, create_task
 
 from http11 import BadMessage, parse_request
@@ -8,27 +9,10 @@ from transport import Group, Listener, report, suspend, wake
 from . import deflate, frames, handshake
 from .connection import Connection, Options
 from .exceptions import ConnectionClosed
-from .protocol import OPEN
+from .http11 import Request, Response
 
 # Connections at a time when no group is given (see httpd.server.MAX_CONNECTIONS).
 MAX_CONNECTIONS = 12
-
-
-class Request:
-    """The handshake request: `path` (with the query) and `headers`, by lower-case name."""
-
-    def __init__(self, path, headers):
-        self.path = path
-        self.headers = headers
-
-
-class Response:
-    """What `process_request` returns to refuse: status and text, from `respond`."""
-
-    def __init__(self, status_code, body, headers=()):
-        self.status_code = status_code
-        self.body = body
-        self.headers = headers
 
 
 class ServerConnection(Connection):
@@ -61,8 +45,8 @@ class _Handshake:
         return False
 
     @property
-    def peer(self):
-        return self.transport.peer
+    def remote_address(self):
+        return self.transport.remote_address
 
     def data_received(self, buf, start, end):
         if self._refused:
@@ -131,6 +115,7 @@ class Server:
         group=None,
         origins=None,
         subprotocols=None,
+        select_subprotocol=None,
         process_request=None,
         open_timeout=10,
         **options
@@ -143,15 +128,18 @@ class Server:
         self._handler = handler
         self._origins = origins
         self._subprotocols = subprotocols
+        self._select_subprotocol = select_subprotocol
         self._process_request = process_request
         self._closing = False
         self._waiting = core.TaskQueue()
 
-    def listen(self, host, port):
-        """Accept connections at (host, port), any path; `transport.AddressError` when it is taken."""
-        listener = Listener(
-            host, port, lambda transport, over: _Handshake(transport, self, over), self.group
-        )
+    def listen(self, host, port, ssl=None):
+        """Accept connections at (host, port), any path; see `transport.Listener`."""
+
+        def begin(transport, overloaded):
+            return _Handshake(transport, self, overloaded)
+
+        listener = Listener(host, port, begin, self.group, ssl=ssl)
         self.listeners.append(listener)
         return listener
 
@@ -174,7 +162,7 @@ class Server:
             handshake.check_origin(fields, origins or self._origins)
             result = None
             if self._process_request is not None:
-                result = self._process_request(_Refuser(request, reply.peer), request)
+                result = self._process_request(_Opening(request, reply.remote_address), request)
                 if hasattr(result, "throw"):  # a coroutine
                     reply.wait()
                     create_task(self._process(result, request, key, reply))
@@ -198,9 +186,20 @@ class Server:
 
     def _finish(self, result, request, key, reply):
         if result is not None:
-            reply.refuse(result.status_code, result.body, result.headers)
+            body = result.body
+            if not isinstance(body, str):
+                body = str(body, "utf-8")
+            headers = result.headers
+            reply.refuse(
+                result.status_code, body, headers.items() if hasattr(headers, "items") else headers
+            )
             return
-        subprotocol = handshake.choose_subprotocol(request.headers, self._subprotocols)
+        try:
+            subprotocol = self._subprotocol(request)
+        except Exception as error:
+            report("handshake failed", error)
+            reply.refuse(500, "the server failed", ())
+            return
         agreed = extension = None
         if self.options.compression is not None:
             agreed, extension = deflate.accept(request.headers.get("sec-websocket-extensions"))
@@ -209,7 +208,21 @@ class Server:
             lambda transport: self._accepted(transport, request, subprotocol, agreed),
         )
 
+    def _subprotocol(self, request):
+        if self._select_subprotocol is None:
+            return handshake.choose_subprotocol(request.headers, self._subprotocols)
+        offered = handshake.offered_subprotocols(request.headers)
+        chosen = self._select_subprotocol(_Opening(request, None), offered)
+        if chosen is not None and chosen not in offered:
+            raise ValueError("select_subprotocol chose what the client doesn't know")
+        return chosen
+
     def _accepted(self, transport, request, subprotocol, agreed):
+        request.shrink()
+        # What the handshake leaves behind lies between objects that stay as long as the
+        # connection. Collected only when memory runs out, it would leave holes that are too small
+        # for messages.
+        gc.collect()
         connection = ServerConnection(transport, self, request, subprotocol, agreed)
         self.connections.add(connection)
         create_task(self._handle(connection))
@@ -228,6 +241,10 @@ class Server:
         connection.start_closing(code)
 
     # As in websockets.asyncio.server.Server
+
+    def is_serving(self):
+        """Whether new connections are accepted."""
+        return bool(self.listeners) and not self._closing
 
     def close(self, close_connections=True, code=frames.GOING_AWAY, reason=""):
         """Stop accepting connections and close those that are open, with `code`."""
@@ -270,7 +287,7 @@ class _Reply:
 
     def __init__(self, request):
         self._request = request
-        self.peer = request.peer
+        self.remote_address = request.peer
         self.result = None
 
     def accept(self, response, make_protocol):
@@ -283,16 +300,16 @@ class _Reply:
         raise NotImplementedError("process_request must not be a coroutine behind httpd")
 
 
-class _Refuser:
-    """The connection that `process_request` gets before there is one; `peer` as in transport."""
+class _Opening:
+    """The connection that `process_request` and `select_subprotocol` get before there is one."""
 
-    def __init__(self, request, peer):
+    def __init__(self, request, remote_address):
         self.request = request
-        self.peer = peer
+        self.remote_address = remote_address
 
     def respond(self, status, text):
         """Make the `Response` that refuses with a status and a text."""
-        return Response(status, text)
+        return Response(status, body=text)
 
 
 class serve:
@@ -302,17 +319,19 @@ class serve:
         handler: coroutine function called with each `ServerConnection`; when it returns the
             connection is closed with 1000, when it raises with 1011.
         host, port: where to listen.
-        origins, subprotocols, process_request, open_timeout, ping_interval, ping_timeout,
-        close_timeout, max_size, max_queue, write_limit: as in Python's `websockets`.
+        ssl: a `tls.SSLContext` with the server's certificate, for wss://.
+        origins, subprotocols, select_subprotocol, process_request, compression, open_timeout,
+        ping_interval, ping_timeout, close_timeout, max_size, max_queue, write_limit: as in
+        Python's `websockets`; compression is None by default.
         group: the `transport.Group` that the connections count in.
 
     Raises:
         transport.AddressError: the port is taken.
     """
 
-    def __init__(self, handler, host, port, **options):
+    def __init__(self, handler, host, port, ssl=None, **options):
         self._server = Server(handler, **options)
-        self._address = (host, port)
+        self._address = (host, port, ssl)
 
     async def _start(self):
         self._server.listen(*self._address)
@@ -330,4 +349,4 @@ class serve:
         await self._server.__aexit__(*exception)
 
 
-__all__ = ("OPEN", "Request", "Response", "Server", "ServerConnection", "serve")
+__all__ = ("Server", "ServerConnection", "serve")

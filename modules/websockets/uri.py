@@ -46,3 +46,20 @@ class URI:
             raise InvalidURI("{}: malformed host or port".format(text))
         self.host = host
         self.port = int(port) if port else (443 if self.secure else 80)
+
+    def join(self, location):
+        """The URI that a redirect's Location means (RFC 9110 section 10.2.2)."""
+        if "://" in location:
+            scheme, _, rest = location.partition("://")
+            return URI({"http": "ws", "https": "wss"}.get(scheme.lower(), scheme) + "://" + rest)
+        scheme = "wss" if self.secure else "ws"
+        if location.startswith("//"):
+            return URI(scheme + ":" + location)
+        if not location.startswith("/"):
+            path = self.target.split("?")[0]
+            location = path[: path.rfind("/") + 1] + location
+        return URI(scheme + "://" + self.authority + location)
+
+    def same_origin(self, other):
+        """Whether credentials for this URI may be sent to `other`."""
+        return (self.secure, self.host, self.port) == (other.secure, other.host, other.port)

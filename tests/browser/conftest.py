@@ -20,13 +20,15 @@ def browser():
         yield browser
 
 
+LOST = ("WebSocket connection to", "Failed to load resource: net::ERR_CONNECTION_")
+
+
 class Complaints(list):
     """What the browser reported about a page: console warnings and errors (refused content
     among them) and exceptions. Lost connections are part of some tests."""
 
     def console(self, message):
-        lost = message.text.startswith("WebSocket connection to")
-        if message.type in ("error", "warning") and not lost:
+        if message.type in ("error", "warning") and not message.text.startswith(LOST):
             self.append(message.text)
 
     def exception(self, error):

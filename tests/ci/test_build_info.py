@@ -1,9 +1,9 @@
 """Which version an image says it is."""
 
-import build_info
 import pytest
 from trees import git, git_repository, write_files
 
+import build_info
 import sources
 
 PROJECT = {"pyproject.toml": '[project]\nversion = "1.2.3"\n'}

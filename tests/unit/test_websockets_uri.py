@@ -43,3 +43,31 @@ def test_what_is_no_websocket_uri():
             pass
         else:
             raise AssertionError(text)
+
+
+def test_redirects():
+    for base, location, target in (
+        ("ws://a/b/c?d", "/x", "ws://a/x"),
+        ("ws://a/b/c?d", "x", "ws://a/b/x"),
+        ("ws://a/b/c?d/e", "x?y", "ws://a/b/x?y"),
+        ("ws://a", "x", "ws://a/x"),
+        ("wss://a/b", "//c/d", "wss://c/d"),
+        ("wss://a/b", "wss://c:1/d", "wss://c:1/d"),
+        ("ws://a/b", "http://c/d", "ws://c/d"),
+        ("ws://a/b", "https://c/d", "wss://c/d"),
+    ):
+        joined, expected = URI(base).join(location), URI(target)
+        assert joined.same_origin(expected) and joined.target == expected.target, location
+    try:
+        URI("ws://a/").join("ftp://b/")
+    except InvalidURI:
+        pass
+    else:
+        raise AssertionError("ftp")
+
+
+def test_same_origin():
+    uri = URI("ws://a/b")
+    assert uri.same_origin(URI("ws://a:80/c"))
+    for other in ("wss://a/b", "ws://b/b", "ws://a:81/b"):
+        assert not uri.same_origin(URI(other))

@@ -8,9 +8,9 @@ Names:
     extend(server, group): add the board's own routes.
     ready(http, sockets): the listeners (or None) serve.
     reset(): restart the device.
-    resets(): how often it was called since the power came.
+    resets(): how often the device was restarted by reset() since the power came on.
     trusted(peer): whether a client with this address may use the device while no admin password
-        is set: those of its own access point, which has a password of its own.
+        is set.
 """
 
 import sys
@@ -30,7 +30,8 @@ LAN = {"phy": "DP83848", "address": 1} if "QEMU" in sys.implementation._machine 
 
 overrides = {}
 
-_RESETS = b"resets:"
+# Marks the count of resets in the RTC's memory.
+_RESETS = b"websock"
 
 # Before an interface comes up, which takes over the name: <IAM>.local answers (mDNS, DHCP).
 network.hostname(IAM)
@@ -55,29 +56,40 @@ def ready(http, sockets):
 
 def reset():
     """Restart the chip."""
-    memory = machine.RTC().memory()
-    # The memory is an app's, if one has put something there.
-    if not memory or memory.startswith(_RESETS):
-        machine.RTC().memory(_RESETS + str(resets() + 1).encode())
+    machine.RTC().memory(_RESETS + (resets() + 1).to_bytes(4, "big"))
     machine.reset()
 
 
 def resets():
-    """Kept in the RTC's memory, which loses it with the power."""
+    """Kept in the RTC's memory, which a reset leaves and a power cut doesn't."""
     memory = machine.RTC().memory()
-    return int(memory[len(_RESETS) :]) if memory.startswith(_RESETS) else 0
+    if len(memory) != len(_RESETS) + 4 or not memory.startswith(_RESETS):
+        return 0
+    return int.from_bytes(memory[len(_RESETS) :], "big")
 
 
 def trusted(peer):
-    """Clients of the access point; everybody where there is none to set the password over."""
+    """Who is on the device's own access point, which has a password of its own.
+
+    A board without Wi-Fi has only its wire: whoever is at it.
+    """
     if not hasattr(network, "WLAN"):
         return True
-    point = network.WLAN(network.AP_IF)
-    if not point.active():
+    own = network.WLAN(network.AP_IF)
+    if not own.active():
         return False
-    address, mask = point.ifconfig()[:2]
-    return _subnet(peer[0], mask) == _subnet(address, mask)
+    address, mask = own.ifconfig()[:2]
+    station = network.WLAN(network.STA_IF)
+    if station.isconnected():
+        site, site_mask = station.ifconfig()[:2]
+        if _network(address, site_mask) == _network(site, site_mask):
+            return False  # the site's network has the same addresses: nothing tells them apart
+    return _network(peer[0], mask) == _network(address, mask)
 
 
-def _subnet(address, mask):
-    return [int(a) & int(m) for a, m in zip(address.split("."), mask.split("."))]
+def _network(address, mask):
+    # IPv4 addresses as text, as accept() and ifconfig() give them.
+    value = 0
+    for part, mask_part in zip(address.split("."), mask.split(".")):
+        value = value << 8 | (int(part) & int(mask_part))
+    return value

@@ -1,0 +1,99 @@
+"""Publish the images in dist/ as the release of a tag: ``release.py TAG``.
+
+Every image that board.json lists has to be there, with the tag as its version. The notes list the
+images, how to flash one, and what changed since the tag before; SHA256SUMS goes with the files.
+"""
+
+import subprocess
+import sys
+
+import boards
+import firmware
+import sources
+from common import BUILD, ROOT, BuildError, main, say, write_if_changed
+
+# What belongs to an image, by the end of the file's name.
+ENDINGS = (".bin", "-app.bin", ".elf", ".map", ".sbom.json")
+
+
+def expected(tag):
+    """The names of all files of a release but SHA256SUMS."""
+    return [
+        f"{firmware.label(board, variant)}-{tag}{ending}"
+        for board, variant in boards.pairs()
+        for ending in ENDINGS
+    ]
+
+
+def check(names, tag):
+    """Raise BuildError unless `names` are exactly the files of the release."""
+    wanted = set(expected(tag))
+    missing = sorted(wanted - set(names))
+    foreign = sorted(set(names) - wanted)
+    if missing or foreign:
+        problems = [f"missing: {name}" for name in missing]
+        problems += [f"does not belong to {tag}: {name}" for name in foreign]
+        raise BuildError("dist/ is not the release:\n  " + "\n  ".join(problems))
+
+
+def changes(tag, root=ROOT):
+    """The subjects of the commits since the tag before `tag`, the newest first."""
+    try:
+        before = sources.git("describe", "--tags", "--abbrev=0", f"{tag}^", folder=root)
+        commits = f"{before}..{tag}"
+    except sources.Unavailable:
+        commits = tag
+    return sources.git("log", "--no-merges", "--format=%s", commits, folder=root).splitlines()
+
+
+def notes(tag, subjects):
+    """The text of the release's page."""
+    pins, idf = sources.Pins.load(), firmware.Idf.load()
+    lines = [
+        f"MicroPython {pins.tag}, ESP-IDF {idf.tag}.",
+        "",
+        "Flash the file for your board at 0x0, for example with esptool:",
+        "",
+        "```",
+        f"esptool write-flash 0x0 ESP32_WEBSOCK-default-{tag}.bin",
+        "```",
+        "",
+        "| File | Chip | For |",
+        "|---|---|---|",
+    ]
+    for board, variant in boards.pairs():
+        purpose = boards.variant_text(board, variant)
+        name = f"{firmware.label(board, variant)}-{tag}.bin"
+        lines.append(f"| `{name}` | {board.mcu} | {purpose} |")
+    lines += ["", "Check a download with `sha256sum --check --ignore-missing SHA256SUMS`.", ""]
+    lines += ["Changes:", "", *(f"- {subject}" for subject in subjects)]
+    return "\n".join(lines) + "\n"
+
+
+def command(tag, notes_file, files):
+    """The command that makes the release, as a list."""
+    return [
+        *("gh", "release", "create", tag, "--verify-tag", "--title", tag),
+        *("--notes-file", str(notes_file), *map(str, files)),
+    ]
+
+
+def step():
+    if len(sys.argv) != 2:
+        raise BuildError("usage: release.py TAG")
+    tag = sys.argv[1]
+    if not firmware.DIST.is_dir():
+        raise BuildError("there is no dist/; run make firmware-all first")
+    names = [path.name for path in firmware.DIST.iterdir() if path.name != "SHA256SUMS"]
+    check(names, tag)
+    write_if_changed(firmware.DIST / "SHA256SUMS", firmware.checksums(firmware.DIST).encode())
+    notes_file = BUILD / "notes.md"
+    write_if_changed(notes_file, notes(tag, changes(tag)).encode())
+    files = sorted(path for path in firmware.DIST.iterdir() if path.is_file())
+    say(f"release: {tag}, {len(files)} files")
+    if subprocess.run(command(tag, notes_file, files)).returncode:
+        raise BuildError("gh did not make the release")
+
+
+if __name__ == "__main__":
+    main(step)

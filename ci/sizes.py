@@ -1,0 +1,102 @@
+"""Report what modules and assets add to the flash of each board, without ESP-IDF.
+
+The pinned release's mpy-cross compiles what the board's manifest freezes for its chip, and
+MicroPython's mpy-tool, with which the build freezes it, counts the bytes that this takes in the
+image. Names that the firmware has anyway are counted too, so the image needs slightly less. A
+total over the board's budget.json is an error: it is raised on purpose, in the change that needs
+it.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import boards
+import manifests
+import sources
+from common import ROOT, BuildError, main, say
+
+
+def budget(board):
+    """The bytes that the board's frozen modules may take in flash."""
+    path = board.folder / "budget.json"
+    try:
+        return int(json.loads(path.read_text())["frozen_bytes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(f'{path}: needs {{"frozen_bytes": NUMBER}} ({error!r})') from error
+
+
+def total(tree, modules):
+    """The bytes that all modules take together in flash, as mpy-tool counts them."""
+    command = [sys.executable, Path(tree) / "tools" / "mpy-tool.py", "--freeze"]
+    done = subprocess.run(
+        [*command, *(module.code for module in modules)], capture_output=True, text=True
+    )
+    counted = re.findall(r"^total: (\d+)$", done.stdout, re.MULTILINE)
+    if done.returncode or len(counted) != 1:
+        raise BuildError(f"mpy-tool.py failed: {done.stderr.strip()[-500:]}")
+    # Machine code of native and viper functions goes to .text, which the total leaves out.
+    native = re.findall(
+        r"^static const byte fun_data_\w+\[(\d+)\] __attribute__\(\(section",
+        done.stdout,
+        re.MULTILINE,
+    )
+    return int(counted[0]) + sum(int(size) for size in native)
+
+
+def group_of(module, root=ROOT):
+    """What a module counts as in the report: its package, or whose file it is."""
+    package = module.name.split("/")[0].removesuffix(".py")
+    if "/" in module.name or package == "assets":
+        return package
+    return "other modules" if module.source.is_relative_to(root / "modules") else "board and port"
+
+
+def grouped(modules, root=ROOT):
+    """(group, bytes of compiled code) of each group, the largest first."""
+    groups = {}
+    for module in modules:
+        name = group_of(module, root)
+        groups[name] = groups.get(name, 0) + module.size
+    return sorted(groups.items(), key=lambda item: (-item[1], item[0]))
+
+
+def report(board, groups, size, limit, room):
+    """The lines of the report on one board."""
+    lines = [f"{board.name} ({board.architecture}), bytes of compiled code:"]
+    lines += [f"  {name:20}{count:>10,}" for name, count in groups]
+    lines.append(f"  {'together in flash':20}{size:>10,}  of a budget of {limit:,}")
+    lines.append(f"  {100 * size / room:.1f} % of the app's room")
+    return lines
+
+
+def measure(board, tree):
+    """Print the report on one board. Returns the bytes over its budget, 0 when within."""
+    limit = budget(board)
+    with tempfile.TemporaryDirectory() as folder:
+        modules = manifests.compile_frozen(board, tree, folder)
+        size = total(tree, modules)
+        groups = grouped(modules)
+    room = boards.partition("factory", boards.read_partitions()).size
+    say("\n".join(report(board, groups, size, limit, room)))
+    return max(0, size - limit)
+
+
+def step():
+    tree = sources.SOURCE / "micropython"
+    sources.recorded()
+    over = {}
+    for board in boards.read_all().values():
+        excess = measure(board, tree)
+        if excess:
+            over[board.name] = excess
+    if over:
+        listed = ", ".join(f"{name} by {excess:,} bytes" for name, excess in over.items())
+        raise BuildError(f"over the budget: {listed}. Make it smaller, or raise budget.json.")
+
+
+if __name__ == "__main__":
+    main(step)

@@ -1,0 +1,1 @@
+"""The names under which Python's `websockets` keeps its asyncio implementation."""
