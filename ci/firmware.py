@@ -20,8 +20,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import boards
 import build_info
+
+import boards
 import patches
 import sources
 from common import BUILD, ROOT, BuildError, locked, log_tail, main, say, write_if_changed

@@ -17,6 +17,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import minifier
+import third_party
 from common import BUILD, ROOT, BuildError, main, say, write_if_changed
 
 FOLDER = ROOT / "frozen_www"
@@ -324,7 +325,13 @@ def table(assets):
 def step():
     if not FOLDER.is_dir():
         raise BuildError(f"{FOLDER} is not there")
-    assets = pack(read_folder(FOLDER), minifier.load())
+    minify = minifier.load()
+    foreign = third_party.load()
+    own = read_folder(FOLDER)
+    assets = pack(
+        {**foreign, **own},
+        lambda name, data: minify(name, data) if name in own else data,
+    )
     if write_if_changed(OUTPUT, module_text(assets).encode()):
         say("assets: packed from frozen_www, bytes:")
         for line in table(assets):

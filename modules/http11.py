@@ -29,8 +29,12 @@ _TOKEN = (
     b"\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\0\1\0\1\0"
 )
 
-# Offsets found by _scan: end of the start line, its first two spaces, then per field the
-# beginning and end of the name and of the value. One array, because parsing is synchronous.
+# Known to be tokens.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
+
+# Offsets found by _scan, from the head's beginning: end of the start line, its first two spaces;
+# whether there are octets above 127; then per field the beginning and end of the name and of the
+# value. One array, because parsing is synchronous.
 _offsets = array("H", bytes(2 * (4 + 4 * MAX_FIELDS)))
 
 
@@ -76,6 +80,7 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
     # offsets. Returns the number of fields, -1 for a forbidden byte, -2 for too many fields.
     i = start
     spaces = 0
+    others = 0
     while i < end:
         c = buf[i]
         if c == 13:
@@ -84,18 +89,20 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
             return -1
         if c == 32 and spaces < 2:
             spaces += 1
-            out[spaces] = i
+            out[spaces] = i - start
+        others |= c
         i += 1
     if spaces < 2 or buf[i] != 13 or buf[i + 1] != 10:
         return -1
-    out[0] = i
+    out[0] = i - start
     n = 0
     while i < end:
         i += 2
         if n >= most:
             return -2
         o = 4 + 4 * n
-        out[o] = i
+        name = i
+        out[o] = i - start
         while i < end:
             c = buf[i]
             if c > 127 or token[c] == 0:
@@ -104,13 +111,13 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
                 buf[i] = c + 32
             i += 1
         # No field without a name, no space before the colon, no line folding (RFC 9112 5.1, 5.2).
-        if i >= end or buf[i] != 58 or i == int(out[o]):
+        if i >= end or buf[i] != 58 or i == name:
             return -1
-        out[o + 1] = i
+        out[o + 1] = i - start
         i += 1
         while i < end and (buf[i] == 32 or buf[i] == 9):
             i += 1
-        out[o + 2] = i
+        out[o + 2] = i - start
         last = i
         while i < end:
             c = buf[i]
@@ -118,48 +125,53 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
                 break
             if (c < 32 and c != 9) or c == 127:
                 return -1
+            others |= c
             i += 1
             if c != 32 and c != 9:
                 last = i
         # A bare CR is never the end of a line (RFC 9112 2.2).
         if buf[i] != 13 or buf[i + 1] != 10:
             return -1
-        out[o + 3] = last
+        out[o + 3] = last - start
         n += 1
+    out[3] = others >> 7
     return n
 
 
-def _text(view):
+def _decoded(text):
+    # Octets from 0x80 (obs-text, RFC 9110 section 5.5) are UTF-8 when they can be. `text` has one
+    # character for each octet.
     try:
-        return str(view, "utf-8")
+        return str(bytes([ord(c) for c in text]), "utf-8")
     except UnicodeError:
-        # Field values may hold any octet from 0x80 (obs-text, RFC 9110 section 5.5).
-        return "".join([chr(b) for b in view])
+        return text
 
 
-def _fields(buf, start, end):
+def _parse(buf, start, end):
+    # The head's text, where offsets in _offsets hold, and its fields.
     n = _scan(buf, start, end, _offsets, _TOKEN, MAX_FIELDS)
     if n < 0:
         if n == -2:
             raise BadMessage(431, "more than {} header fields".format(MAX_FIELDS))
         raise BadMessage(400, "malformed header")
-    fields = {}
-    view = memoryview(buf)
     offsets = _offsets
+    octets = memoryview(buf)[start:end]
+    # Slices of one str: cheaper than decoding name by name and value by value.
+    plain = not offsets[3]
+    text = str(octets, "utf-8") if plain else "".join([chr(b) for b in octets])
+    fields = {}
     for o in range(4, 4 + 4 * n, 4):
-        name = str(view[offsets[o] : offsets[o + 1]], "utf-8")
-        value = _text(view[offsets[o + 2] : offsets[o + 3]])
+        name = text[offsets[o] : offsets[o + 1]]
+        value = text[offsets[o + 2] : offsets[o + 3]]
+        if not plain:
+            value = _decoded(value)
         if name in fields:
             if name in _SINGLE:
                 raise BadMessage(400, "repeated " + name)
             # RFC 6265 section 5.4 / RFC 9113 section 8.2.3: cookies are joined by "; ".
             value = fields[name] + ("; " if name == "cookie" else ", ") + value
         fields[name] = value
-    return fields
-
-
-def _is(buf, start, end, literal):
-    return end - start == len(literal) and buf.find(literal, start, end) == start
+    return text, fields
 
 
 def parse_request(buf, start, end):
@@ -180,26 +192,26 @@ def parse_request(buf, start, end):
         raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
     if stop < 0:
         return None
-    fields = _fields(buf, start, stop)
+    text, fields = _parse(buf, start, stop)
     line, first, second = _offsets[0], _offsets[1], _offsets[2]
-    if _is(buf, second + 1, line, b"HTTP/1.1"):
+    version = text[second + 1 : line]
+    if version == "HTTP/1.1":
         minor = 1
-    elif _is(buf, second + 1, line, b"HTTP/1.0"):
+    elif version == "HTTP/1.0":
         minor = 0
-    elif buf[second + 1 : second + 6] == b"HTTP/" and buf.find(b" ", second + 1, line) < 0:
+    elif version.startswith("HTTP/") and " " not in version:
         raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     else:
         raise BadMessage(400, "malformed request line")
-    if _is(buf, start, first, b"GET"):
-        method = "GET"
-    else:
-        method = bytes(buf[start:first])
-        if not method or not all(c < 128 and _TOKEN[c] for c in method):
+    method = text[:first]
+    if method not in _METHODS:
+        if not method or not all([c <= "~" and _TOKEN[ord(c)] for c in method]):
             raise BadMessage(400, "malformed method")
-        method = str(method, "utf-8")
     if second == first + 1:
         raise BadMessage(400, "empty request target")
-    target = _text(memoryview(buf)[first + 1 : second])
+    target = text[first + 1 : second]
+    if _offsets[3]:
+        target = _decoded(target)
     return Head(method, target, None, minor, fields, stop + 4)
 
 
@@ -212,14 +224,14 @@ def parse_response(buf, start, end):
         return None
     if buf.find(b" ", start, stop) == buf.rfind(b" ", start, buf.find(b"\r\n", start, stop + 2)):
         raise BadMessage(400, "malformed status line")
-    fields = _fields(buf, start, stop)
+    text, fields = _parse(buf, start, stop)
     first, second = _offsets[1], _offsets[2]
-    status = bytes(buf[first + 1 : second])
+    status = text[first + 1 : second]
     # RFC 9112 section 4: HTTP-version SP 3DIGIT SP [ reason-phrase ]
-    version = bytes(buf[start:first])
-    if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(status) != 3 or not status.isdigit():
+    version = text[:first]
+    if version not in ("HTTP/1.1", "HTTP/1.0") or len(status) != 3 or not status.isdigit():
         raise BadMessage(400, "malformed status line")
-    return Head(None, None, int(status), version[7] - 48, fields, stop + 4)
+    return Head(None, None, int(status), int(version[7]), fields, stop + 4)
 
 
 def tokens(value):

@@ -53,6 +53,19 @@ _LAST_CHUNK = b"0\r\n\r\n"
 _NOT_IN_HOST = ' \t,/?#@\\"'
 
 
+# The last Host that was good: clients send the same one over and over.
+_known_host = ""
+
+
+def _check_host(host):
+    global _known_host
+    if host != _known_host:
+        for c in host:
+            if c in _NOT_IN_HOST:
+                raise BadMessage(400, "malformed Host header")
+        _known_host = host
+
+
 class HTTPConnection:
     """The protocol of a `transport.Connection` that speaks HTTP/1.1."""
 
@@ -186,9 +199,7 @@ class HTTPConnection:
                 if head.minor == 1:
                     raise BadMessage(400, "no Host header")
             else:
-                for c in host:
-                    if c in _NOT_IN_HOST:
-                        raise BadMessage(400, "malformed Host header")
+                _check_host(host)
             request = Request(head, self)
             self._body = framing(head)
             if self._overloaded:
@@ -416,9 +427,11 @@ class HTTPConnection:
                 self._chunked = chunked
                 self._left = response.length
             elif response.length <= JOIN_LIMIT:
+                # A str goes out as UTF-8; most small answers are never copied to bytes.
                 if isinstance(content, str):
-                    content = content.encode()
-                transport.write(head + content)
+                    transport.write(head + content)
+                else:
+                    transport.write(head.encode() + content)
             else:
                 transport.write(head)
                 transport.write(content)

@@ -76,21 +76,25 @@ class Response:
         self.headers = tuple(self.headers) + (("Set-Cookie", cookie),)
 
     def head(self, connection=None, chunked=False):
-        """The head as bytes.
+        """The head as str.
 
         Args:
             connection: the Connection option to announce, "close" or "keep-alive".
             chunked: the body follows in the chunked coding.
         """
-        if self.status == 200:
+        status = self.status
+        if status == 200:
             lines = ["HTTP/1.1 200 OK\r\n"]
         else:
-            lines = ["HTTP/1.1 {} {}\r\n".format(self.status, reason(self.status))]
+            lines = ["HTTP/1.1 {} {}\r\n".format(status, reason(status))]
         # RFC 9110 sections 8.6 and 15.3.5: no content and no length with 204 and 304.
-        if self.status != 204 and self.status != 304:
-            lines.append("Content-Type: " + self.content_type)
+        if status != 204 and status != 304:
+            lines.append("Content-Type: ")
+            lines.append(self.content_type)
             if self.length is not None:
-                lines.append("\r\nContent-Length: {}\r\n".format(self.length))
+                lines.append("\r\nContent-Length: ")
+                lines.append(str(self.length))
+                lines.append("\r\n")
             else:
                 lines.append("\r\nTransfer-Encoding: chunked\r\n" if chunked else "\r\n")
         for name, value in self.headers:
@@ -98,7 +102,7 @@ class Response:
         if connection is not None:
             lines.append("Connection: " + connection + "\r\n")
         lines.append("\r\n")
-        return "".join(lines).encode()
+        return "".join(lines)
 
 
 def _check(text):

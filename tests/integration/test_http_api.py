@@ -153,3 +153,12 @@ def test_second_visit_costs_little(connection):
     fields = f"Host: x\r\nAccept-Encoding: gzip\r\nIf-None-Match: {etag}\r\n"
     connection.send(f"GET / HTTP/1.1\r\n{fields}\r\n".encode())
     assert len(connection.socket.recv(1000)) < 200
+
+
+def test_jquery_is_there_for_pages_of_users(connection):
+    response = connection.get("/static/jquery.js")
+    if response.status == 404:
+        pytest.skip("built without packages from PyPI")
+    assert response.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert b"jQuery v3." in response.body[:50]
+    assert b"jquery" not in connection.get("/").body

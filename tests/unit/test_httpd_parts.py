@@ -108,15 +108,15 @@ def test_what_handlers_return():
 
 def test_heads():
     assert Response("\u00e4").head() == (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\n"
     )
     assert (
-        Response(b"", 204).head("close") == b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+        Response(b"", 204).head("close") == "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
     )
     pieces = Response(iter([b"x"]), content_type="a/b")
-    assert b"Transfer-Encoding: chunked\r\n" in pieces.head(None, True)
-    assert b"Content-Length" not in pieces.head(None, True) + pieces.head("close", False)
-    assert b"Content-Length: 1\r\n" in Response(iter([b"x"]), length=1).head()
+    assert "Transfer-Encoding: chunked\r\n" in pieces.head(None, True)
+    assert "Content-Length" not in pieces.head(None, True) + pieces.head("close", False)
+    assert "Content-Length: 1\r\n" in Response(iter([b"x"]), length=1).head()
 
 
 def test_no_line_break_gets_into_a_head():
