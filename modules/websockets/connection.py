@@ -194,9 +194,10 @@ class Connection:
 
     def _handle(self, event):
         if event == TEXT or event == BINARY:
+            message, self.protocol.data = self.protocol.data, None
             # After our close frame nobody receives any more.
             if self.protocol.close_sent is None:
-                self._messages.append(self.protocol.data)
+                self._messages.append(message)
                 if len(self._messages) >= self.options.max_queue:
                     self.transport.pause_reading()
                 if self._receivers.peek():
