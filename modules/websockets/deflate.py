@@ -7,10 +7,10 @@ Compressing is done here and not by `deflate.DeflateIO`, which can't flush witho
 stream and looks for matches by comparing with every place in its window.
 """
 
-from deflate import RAW, DeflateIO
 from io import BytesIO
 
 import micropython
+from deflate import RAW, DeflateIO
 
 # The window that the peer is asked to keep to, as by Python's `websockets`: it is what expanding
 # a message takes beside the message itself, 4 KiB.

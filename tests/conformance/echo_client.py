@@ -29,7 +29,7 @@ async def main():
     async with connect(uri + "/getCaseCount") as websocket:
         count = int(await websocket.recv())
     for case in range(1, count + 1):
-        await run_case("{}/runCase?case={}&agent={}".format(uri, case, AGENT), compression)
+        await run_case(f"{uri}/runCase?case={case}&agent={AGENT}", compression)
         print("case", case, "of", count)
     async with connect(uri + "/updateReports?agent=" + AGENT) as websocket:
         await websocket.wait_closed()

@@ -3,7 +3,7 @@
 import gc
 
 from websockets import frames
-from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT
+from websockets.frames import BINARY, CLOSE, CONT, PONG, TEXT
 from websockets.protocol import CLOSED, CLOSING, OPEN, Protocol
 
 KEY = b"\x37\xfa\x21\x3d"
