@@ -112,18 +112,12 @@ class Connection:
 
     def _receive(self):
         wanted = self.protocol.wanted
-        if wanted is not None:
-            n = self.sock.readinto(wanted)
-            if n:
-                self.protocol.filled(n)
-                return
-        else:
+        if wanted is None:
             tail = self._tail
             if tail is None:
                 n = self.sock.readinto(_block)
                 if n:
                     self._deliver(n)
-                    return
             else:
                 kept = len(tail)
                 n = self.sock.readinto(_view[kept:])
@@ -131,7 +125,14 @@ class Connection:
                     _view[:kept] = tail
                     self._tail = None
                     self._deliver(kept + n)
-                    return
+            if n and self._events & POLLIN:
+                # The rest of what began in the block has most likely arrived too; waiting for
+                # the next poll, it would be one more message that is only half there.
+                wanted = self.protocol.wanted
+        if wanted is not None:
+            n = self.sock.readinto(wanted)
+            if n:
+                self.protocol.filled(n)
         if n == 0:
             # At end of file poll() would report POLLIN for ever.
             self.pause_reading()

@@ -125,7 +125,7 @@ class Connection:
         self._messages = []
         self._receivers = core.TaskQueue()
         self._others = None  # tasks that wait for the end, or for a fragmented message to be sent
-        self._pings = None  # Pongs not answered yet, oldest first; the keepalive's is in _keepalive
+        self._pings = None  # Pongs not answered yet, oldest first; not the keepalive's
         self._keepalive = None
         self._fragmenting = False
         transport.set_timeout(options.ping_interval)
@@ -194,9 +194,10 @@ class Connection:
 
     def _handle(self, event):
         if event == TEXT or event == BINARY:
+            message, self.protocol.data = self.protocol.data, None
             # After our close frame nobody receives any more.
             if self.protocol.close_sent is None:
-                self._messages.append(self.protocol.data)
+                self._messages.append(message)
                 if len(self._messages) >= self.options.max_queue:
                     self.transport.pause_reading()
                 if self._receivers.peek():
@@ -275,7 +276,7 @@ class Connection:
 
     @property
     def close_code(self):
-        """The close code received: 1005 for a frame without one, 1006 for none; None while open."""
+        """The close code received: 1005 for a frame without, 1006 for none; None while open."""
         if self.transport is not None:
             return None
         close = self.protocol.close_rcvd

@@ -2,7 +2,6 @@
 
 from .datastructures import Headers
 
-
 # What the handshake itself has used up; kept, it would cost 300 bytes per connection.
 _USED = (
     "connection",

@@ -83,7 +83,7 @@ def test_small_frames_are_one_buffer_and_large_payloads_are_not_copied():
     small = bytes(frames.JOIN_LIMIT)
     assert len(frames.encode(frames.BINARY, small)) == 1
     large = bytearray(frames.JOIN_LIMIT + 1)
-    head, payload = frames.encode(frames.BINARY, large)
+    _, payload = frames.encode(frames.BINARY, large)
     large[0] = 7
     assert payload[0] == 7
 
