@@ -13,15 +13,11 @@ from device.config import Config
 from device.log import log
 from transport import close_all
 
-# Looking for free blocks passes by everything allocated since the last collection: on a large heap
-# waiting longer costs more than it saves.
-MAX_THRESHOLD = 131_072
-
 
 def main():
     """Run until interrupted. SystemExit and KeyboardInterrupt pass through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
-    gc.threshold(min((gc.mem_alloc() + gc.mem_free()) // 8, MAX_THRESHOLD))
+    gc.threshold((gc.mem_alloc() + gc.mem_free()) // 8)
     boot = Boot(board, log)
     try:
         _run(boot, Config(boot.overrides()))

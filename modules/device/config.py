@@ -43,6 +43,7 @@ _FIELDS = (
     ("home/host", "text", 0, 64, ""),  # "" here and in ip: no phone home
     ("home/port", "integer", 1, 65535, 7770),
     ("home/path", "path", 0, 128, ""),  # "": /<iam>
+    ("home/token", "path", 0, 128, ""),  # for Authorization: Bearer, "": none
     ("home/ping_interval", "number", 0.1, 3600, 20),  # seconds
     ("home/ping_timeout", "number", 0.1, 3600, 20),
     ("interfaces", "list", 0, 0, None),  # None: the interfaces package's default
@@ -108,8 +109,8 @@ def _board_default(path):
     return None
 
 
-# Written to SECRETS only. They are read from network.json too, where a person may have put them.
-_SECRET = ("ap/password", "sta/pass")
+# Written to SECRETS only. They are read from the other files too, where a person may have put them.
+_SECRET = ("ap/password", "sta/pass", "home/token")
 
 # Known in the files of the example that this product's file formats come from, and not used.
 _IGNORED = ("wsserver",)
@@ -249,9 +250,11 @@ class Config:
     def _forget(self, path):
         head, _, rest = path.partition("/")
         self._values.pop(path, None)
-        tree = self._files[NETWORK].get(head)
-        if isinstance(tree, dict) and tree.pop(rest, None) is not None:
-            self._changed.add(NETWORK)
+        objects = self._objects(path)
+        for top in objects:
+            tree = top.get(head)
+            if isinstance(tree, dict) and tree.pop(rest, None) is not None:
+                self._changed.add(NETWORK if objects[-1] is self._files[NETWORK] else APP)
 
     def _secret(self, path):
         secrets = self._files[SECRETS]

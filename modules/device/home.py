@@ -52,6 +52,9 @@ class Home:
         self._hub = hub
         self._handle = handle
         self._uri = uri(config)
+        token = config.get("home/token")
+        # RFC 6750 section 2.1.
+        self._headers = {"Authorization": "Bearer " + token} if token else {}
         self._ping = (config.get("home/ping_interval"), config.get("home/ping_timeout"))
         self.connection = None
         hub.update({"home/url": self._uri or "", "home/connected": False})
@@ -65,6 +68,7 @@ class Home:
             try:
                 connection = await connect(
                     self._uri,
+                    additional_headers=self._headers,
                     open_timeout=OPEN_TIMEOUT,
                     ping_interval=self._ping[0],
                     ping_timeout=self._ping[1],

@@ -155,6 +155,12 @@ class Wifi:
         # Settings are refused while the interface is down.
         self._access_point.active(True)
         self._access_point.config(**settings)
+        try:
+            # RFC 8910, DHCP option 114: phones open the page by themselves. The port needs a patch.
+            address = self._access_point.ifconfig()[0]
+            self._access_point.config(portal_uri=f"http://{address}/")
+        except ValueError:
+            pass
         self._log("info", f"access point: {settings['essid']}")
         if "password" in settings:
             # For who has the device in hand, at the console only: the log goes to clients.

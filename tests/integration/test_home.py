@@ -51,6 +51,17 @@ def settings(port, **home):
     }
 
 
+async def test_device_shows_its_token_to_the_relay_alone(make_image):
+    async with Relay() as relay:
+        files = settings(relay.port)
+        files["secrets.json"] = {"home/token": "s3cret-token"}
+        image = make_image(files=files)
+        device = await relay.device()
+        assert device.connection.request.headers["Authorization"] == "Bearer s3cret-token"
+        assert "s3cret" not in str(device.state)
+        assert "s3cret" not in image.log()
+
+
 async def test_device_comes_with_its_name_and_its_state(make_image):
     async with Relay() as relay:
         image = make_image(files=settings(relay.port))

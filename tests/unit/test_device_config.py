@@ -176,10 +176,13 @@ def test_secrets_are_in_their_own_file_only():
         config.set("sta/ssid", "shop")
         config.set("sta/pass", "new-secret")
         config.set("ap/password", "ap-secret-1")
+        config.set("home/token", "token-secret")
         config.save()
         return Config()
 
-    config = in_folder({"network.json": SEED_NETWORK}, call)
+    app = {"demo": {"home": {"token": "old-secret"}}}
+    config = in_folder({"network.json": SEED_NETWORK, "app.json": app}, call)
+    assert config.get("home/token") == "token-secret"
     assert config.get("sta/pass") == "new-secret" and config.get("ap/password") == "ap-secret-1"
     for name in ("network.json", "app.json"):
         try:
