@@ -194,16 +194,15 @@ def parse_request(buf, start, end):
         return None
     text, fields = _parse(buf, start, stop)
     line, first, second = _offsets[0], _offsets[1], _offsets[2]
-    version = text[second + 1 : line]
-    if version == "HTTP/1.1":
+    if line == second + 9 and text.startswith("HTTP/1.1", second + 1):
         minor = 1
-    elif version == "HTTP/1.0":
+    elif line == second + 9 and text.startswith("HTTP/1.0", second + 1):
         minor = 0
-    elif version.startswith("HTTP/") and " " not in version:
+    elif text.startswith("HTTP/", second + 1) and " " not in text[second + 1 : line]:
         raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     else:
         raise BadMessage(400, "malformed request line")
-    method = text[:first]
+    method = "GET" if text.startswith("GET ") else text[:first]
     if method not in _METHODS:
         if not method or not all([c <= "~" and _TOKEN[ord(c)] for c in method]):
             raise BadMessage(400, "malformed method")
