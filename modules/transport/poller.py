@@ -18,7 +18,7 @@ tests/unit/test_poller.py notices when they change.
 import sys
 from asyncio import core
 from select import POLLIN, POLLOUT
-from time import ticks_ms
+from time import ticks_diff, ticks_ms
 
 # Steps of runnable tasks between two polls. A poll costs one select() per socket on lwIP, a step
 # is short; 8 keeps the share of polling low and the delay of a socket's event under a few ms.
@@ -90,7 +90,6 @@ class Poller(core.IOQueue):
         elif dt == 0 and self._steps > 0:
             self._steps -= 1
             return
-        self._steps = STEPS_PER_POLL
         ready = self._ready
         if not ready:
             entries = self.map
@@ -102,9 +101,8 @@ class Poller(core.IOQueue):
                     # Handled after the iteration: a handler may add and remove sockets.
                     ready.append(events)
                     ready.append(entry)
-        if ready:
-            # One at a time: the task that it wakes runs before the next is read, so that memory
-            # holds one message on its way and not one of every connection.
+        tasks = core._task_queue
+        while ready:
             endpoint = ready.pop()
             events = ready.pop()
             if endpoint.sock is not None:
@@ -112,6 +110,12 @@ class Poller(core.IOQueue):
                     endpoint.ready(events)
                 except Exception as error:
                     endpoint.failed(error)
+            # The task that it made runnable runs before the next socket is read, so that memory
+            # holds one message on its way and not one of every connection.
+            task = tasks.peek()
+            if task is not None and ticks_diff(task.ph_key, ticks_ms()) <= 0:
+                break
+        self._steps = 1 if ready else STEPS_PER_POLL
 
     def _wake(self, sock, entry, events):
         if events & ~POLLOUT and entry[0] is not None:

@@ -11,8 +11,9 @@ MAX_SIZE = 1 << 21
 
 
 async def _echo(connection):
-    async for message in connection:
-        await connection.send(message)
+    # Not `async for`: the suspended loop would keep the last message.
+    while True:
+        await connection.send(await connection.recv())
 
 
 class _Sink:

@@ -9,8 +9,9 @@ from websockets import Server
 
 
 async def _echo(connection):
-    async for message in connection:
-        await connection.send(message)
+    # Not `async for`: the suspended loop would keep the last message.
+    while True:
+        await connection.send(await connection.recv())
 
 
 async def _run(config):
