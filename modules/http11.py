@@ -147,6 +147,7 @@ def _decoded(text):
         return text
 
 
+@micropython.native
 def _parse(buf, start, end):
     # The head's text, where offsets in _offsets hold, and its fields.
     n = _scan(buf, start, end, _offsets, _TOKEN, MAX_FIELDS)
@@ -174,6 +175,7 @@ def _parse(buf, start, end):
     return text, fields
 
 
+@micropython.native
 def parse_request(buf, start, end):
     """Parse a request head in `buf[start:end]`, a bytearray, whose names become lower case.
 

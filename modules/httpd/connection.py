@@ -1,5 +1,6 @@
 """One HTTP connection: requests in, responses out, in order (RFC 9112 section 9)."""
 
+import micropython
 from asyncio import CancelledError, core, create_task
 from errno import ECONNRESET
 from time import ticks_diff, ticks_ms
@@ -104,6 +105,7 @@ class HTTPConnection:
 
     # From the transport
 
+    @micropython.native
     def data_received(self, buf, start, end):
         transport = self.transport
         while start < end:
@@ -183,6 +185,7 @@ class HTTPConnection:
 
     # Requests
 
+    @micropython.native
     def _begin(self, head):
         fields = head.fields
         options = fields.get("connection")
@@ -230,6 +233,7 @@ class HTTPConnection:
         else:
             self._respond(request, result)
 
+    @micropython.native
     def _dispatch(self, request):
         if "%" in request.path:
             try:
@@ -397,6 +401,7 @@ class HTTPConnection:
             return "close"
         return "keep-alive" if request.minor == 0 else None
 
+    @micropython.native
     def _respond(self, request, result):
         option = self._connection_option(request)
         transport = self.transport
@@ -522,6 +527,7 @@ class HTTPConnection:
             self.transport.write(_LAST_CHUNK)
         self._send_rest()
 
+    @micropython.native
     def _finish(self):
         transport = self.transport
         body = self._body
@@ -540,6 +546,7 @@ class HTTPConnection:
             transport.set_timeout(LINGER_TIMEOUT_MS)
             transport.resume_reading()
 
+    @micropython.native
     def _await_request(self):
         self._state = _HEAD
         self._body = self._piece = None

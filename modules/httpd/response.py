@@ -1,5 +1,6 @@
 """Responses and their heads."""
 
+import micropython
 import json
 
 from .errors import reason
@@ -75,6 +76,7 @@ class Response:
             cookie += "; Secure"
         self.headers = tuple(self.headers) + (("Set-Cookie", cookie),)
 
+    @micropython.native
     def head(self, connection=None, chunked=False):
         """The head as str.
 

@@ -1,5 +1,6 @@
 """One TCP connection: a non-blocking socket between the event loop and a protocol."""
 
+import micropython
 import socket
 from asyncio import core
 from errno import ECONNRESET, EINPROGRESS
@@ -77,6 +78,7 @@ class Connection:
             address = self._address = socket.inet_ntop(family, host), port
         return address and address[:2]
 
+    @micropython.native
     def set_timeout(self, ms):
         """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""
         self.deadline = None if ms is None else ticks_add(ticks_ms(), ms)
@@ -87,6 +89,7 @@ class Connection:
         """Deliver nothing until `resume_reading`; the peer is held back by TCP's window."""
         self._watch(self._events & ~POLLIN)
 
+    @micropython.native
     def resume_reading(self):
         """Deliver again, beginning with what was left over."""
         if self.sock is not None and not self._events & POLLIN:
@@ -110,6 +113,7 @@ class Connection:
         except Exception as error:
             self.failed(error)
 
+    @micropython.native
     def _receive(self):
         wanted = self.protocol.wanted
         if wanted is None:
@@ -138,6 +142,7 @@ class Connection:
             self.pause_reading()
             self.protocol.eof_received()
 
+    @micropython.native
     def _deliver(self, end):
         # The protocol may be exchanged on the way (an HTTP upgrade), paused or closed.
         start = 0
@@ -151,6 +156,7 @@ class Connection:
 
     # Writing
 
+    @micropython.native
     def write(self, data):
         """Send `data` (bytes-like or str as UTF-8), at once or as the peer takes it.
 
@@ -247,6 +253,7 @@ class Connection:
 
     # What the poller calls
 
+    @micropython.native
     def ready(self, events):
         if events & POLLOUT:
             self._flush()

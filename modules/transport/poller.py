@@ -15,6 +15,7 @@ This leans on names that asyncio keeps private (`core.IOQueue`, `core._io_queue`
 tests/unit/test_poller.py notices when they change.
 """
 
+import micropython
 import sys
 from asyncio import core
 from select import POLLIN, POLLOUT
@@ -73,6 +74,7 @@ class Poller(core.IOQueue):
                 return
             self._dequeue(found)
 
+    @micropython.native
     def wait_io_event(self, dt):
         """Wait up to `dt` ms (-1: for ever) and handle what is ready.
 

@@ -1,5 +1,6 @@
 """A WebSocket connection: `protocol.Protocol` on a `transport.Connection`."""
 
+import micropython
 from asyncio import core
 from os import urandom
 from time import ticks_diff, ticks_ms
@@ -132,6 +133,7 @@ class Connection:
 
     # From the transport
 
+    @micropython.native
     def data_received(self, buf, start, end):
         protocol = self.protocol
         while start < end:
@@ -148,6 +150,7 @@ class Connection:
         self.wanted = protocol.wanted
         return start
 
+    @micropython.native
     def filled(self, n):
         protocol = self.protocol
         protocol.filled(n)
@@ -192,6 +195,7 @@ class Connection:
             pong.answered(None)
         self._pings = self._keepalive = None
 
+    @micropython.native
     def _handle(self, event):
         if event == TEXT or event == BINARY:
             message, self.protocol.data = self.protocol.data, None
@@ -250,6 +254,7 @@ class Connection:
                 self.transport.pause_reading()
         output.clear()
 
+    @micropython.native
     def _write(self, pieces):
         write = self.transport.write
         for piece in pieces:
@@ -313,6 +318,7 @@ class Connection:
             return True
         return False
 
+    @micropython.native
     def _next_message(self):
         message = self._messages.pop(0)
         transport = self.transport

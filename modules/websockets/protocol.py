@@ -6,6 +6,7 @@ once the messages before it are dealt with. Every rule's close code is given whe
 checked.
 """
 
+import micropython
 from os import urandom
 
 from . import frames
@@ -76,6 +77,7 @@ class Protocol:
 
     # Receiving
 
+    @micropython.native
     def receive(self, buf, start, end):
         """Consume `buf[start:end]`, a bytearray, up to the end of one event.
 
@@ -172,6 +174,7 @@ class Protocol:
             self._fault(frames.TRY_AGAIN_LATER, "out of memory")
         return self._skip(buf, start, end)
 
+    @micropython.native
     def filled(self, n):
         """Take note of `n` bytes read into `wanted`."""
         self.event = None
@@ -224,6 +227,7 @@ class Protocol:
             start += head
         return end
 
+    @micropython.native
     def _begin_frame(self, opcode, first, length):
         message = self._message
         # Section 5.4: a message's frames follow one another.
@@ -251,6 +255,7 @@ class Protocol:
         self._fin = first & 0x80
         self._left = length
 
+    @micropython.native
     def _take(self, n):
         start = self._fill
         self._fill = stop = start + n
@@ -263,6 +268,7 @@ class Protocol:
             if self._utf8 < 0:
                 raise Violation(frames.INVALID_DATA, "text is not UTF-8")
 
+    @micropython.native
     def _end_frame(self):
         if not self._fin:
             return False
