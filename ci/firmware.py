@@ -20,9 +20,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-import build_info
-
 import boards
+import build_info
 import patches
 import sources
 from common import BUILD, ROOT, BuildError, locked, log_tail, main, say, write_if_changed

@@ -109,7 +109,7 @@ def _board_default(path):
     return None
 
 
-# Written to SECRETS only. They are read from the other files too, where a person may have put them.
+# Written to SECRETS only; read from the other files too, where a person may have put them.
 _SECRET = ("ap/password", "sta/pass", "home/token")
 
 # Known in the files of the example that this product's file formats come from, and not used.

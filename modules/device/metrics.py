@@ -45,7 +45,7 @@ def text(device):
         "http_responses_total",
         "counter",
         "HTTP responses by status code.",
-        *[({"code": str(code)}, statuses[code]) for code in sorted(statuses)]
+        *[({"code": str(code)}, statuses[code]) for code in sorted(statuses)],
     )
     gauge("connections", "Open connections, HTTP and WebSocket.", len(group.connections))
     counter("connections_accepted_total", "Connections accepted.", group.accepted)

@@ -156,7 +156,7 @@ class Wifi:
         self._access_point.active(True)
         self._access_point.config(**settings)
         try:
-            # RFC 8910, DHCP option 114: phones open the page by themselves. The port needs a patch.
+            # RFC 8910, DHCP option 114: phones open the page by themselves. Needs a patched port.
             address = self._access_point.ifconfig()[0]
             self._access_point.config(portal_uri=f"http://{address}/")
         except ValueError:

@@ -1,10 +1,10 @@
 """One HTTP connection: requests in, responses out, in order (RFC 9112 section 9)."""
 
-import micropython
 from asyncio import CancelledError, core, create_task
 from errno import ECONNRESET
 from time import ticks_diff, ticks_ms
 
+import micropython
 from http11 import BadMessage, parse_request, tokens
 from transport import ConnectionLost, report, suspend, wake
 

@@ -1,7 +1,8 @@
 """Responses and their heads."""
 
-import micropython
 import json
+
+import micropython
 
 from .errors import reason
 

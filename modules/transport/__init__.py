@@ -5,6 +5,9 @@ asyncio separates transports from protocols. It is driven by asyncio's own poll 
 so an idle connection costs neither a task nor a receive buffer: every connection reads into one
 shared block, and what a protocol can't consume yet is kept aside.
 
+What every message passes, here and in the protocols, is compiled to native code: it takes half the
+time of bytecode, at some three times its size in flash.
+
 A protocol has these methods; none of them may block or keep a reference to the block:
 
 - `data_received(block, start, end) -> int`: consume bytes, return where it stopped.

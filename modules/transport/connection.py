@@ -1,11 +1,12 @@
 """One TCP connection: a non-blocking socket between the event loop and a protocol."""
 
-import micropython
 import socket
 from asyncio import core
 from errno import ECONNRESET, EINPROGRESS
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from time import ticks_add, ticks_diff, ticks_ms
+
+import micropython
 
 from . import poller
 

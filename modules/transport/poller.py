@@ -15,11 +15,12 @@ This leans on names that asyncio keeps private (`core.IOQueue`, `core._io_queue`
 tests/unit/test_poller.py notices when they change.
 """
 
-import micropython
 import sys
 from asyncio import core
 from select import POLLIN, POLLOUT
 from time import ticks_diff, ticks_ms
+
+import micropython
 
 # Steps of runnable tasks between two polls. A poll costs one select() per socket on lwIP, a step
 # is short; 8 keeps the share of polling low and the delay of a socket's event under a few ms.
@@ -201,7 +202,10 @@ class _Suspension:
         task.data = queue  # lets Task.cancel() take the task out again
 
 
-def suspend(queue, _suspension=_Suspension()):
+_suspension = _Suspension()
+
+
+def suspend(queue):
     """Await this to sleep until somebody wakes the tasks in `queue`, a `core.TaskQueue`."""
     _suspension.queue = queue
     return _suspension

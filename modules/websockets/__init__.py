@@ -1,14 +1,14 @@
 """WebSocket server and client (RFC 6455), with the asyncio API of Python's `websockets`.
 
-    from websockets import serve
+from websockets import serve
 
-    async def echo(websocket):
-        async for message in websocket:
-            await websocket.send(message)
+async def echo(websocket):
+    async for message in websocket:
+        await websocket.send(message)
 
-    async def main():
-        async with serve(echo, "0.0.0.0", 7777) as server:
-            await server.serve_forever()
+async def main():
+    async with serve(echo, "0.0.0.0", 7777) as server:
+        await server.serve_forever()
 """
 
 from .client import ClientConnection, connect

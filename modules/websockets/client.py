@@ -175,7 +175,7 @@ class connect:
         server_hostname=None,
         host=None,
         port=None,
-        **options
+        **options,
     ):
         self._uri = URI(uri)
         self._ssl = ssl

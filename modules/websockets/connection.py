@@ -1,10 +1,10 @@
 """A WebSocket connection: `protocol.Protocol` on a `transport.Connection`."""
 
-import micropython
 from asyncio import core
 from os import urandom
 from time import ticks_diff, ticks_ms
 
+import micropython
 from transport import suspend, wake
 
 from . import frames
@@ -39,7 +39,7 @@ class Options:
         compression=None,
     ):
         if compression not in (None, "deflate"):
-            raise ValueError("compression is None or \"deflate\"")
+            raise ValueError('compression is None or "deflate"')
         self.compression = compression
         self.ping_interval = _ms(ping_interval)
         self.ping_timeout = _ms(ping_timeout)
@@ -398,8 +398,10 @@ class Connection:
         elif isinstance(message, (bytes, bytearray, memoryview)):
             opcode = BINARY
         elif isinstance(message, dict) or not (
-            hasattr(message, "__iter__") or hasattr(message, "__anext__")
-            or hasattr(message, "__next__") or isinstance(message, (list, tuple))
+            hasattr(message, "__iter__")
+            or hasattr(message, "__anext__")
+            or hasattr(message, "__next__")
+            or isinstance(message, (list, tuple))
         ):
             raise TypeError("a message is str, bytes-like, or an iterable of them")
         else:

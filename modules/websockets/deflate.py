@@ -280,7 +280,8 @@ def accept(offers):
 def offer():
     """A client's Sec-WebSocket-Extensions."""
     return (
-        NAME + "; server_no_context_takeover; client_no_context_takeover; "
+        NAME
+        + "; server_no_context_takeover; client_no_context_takeover; "
         "server_max_window_bits={}; client_max_window_bits".format(PEER_BITS)
     )
 

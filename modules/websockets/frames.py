@@ -114,12 +114,7 @@ def mask(buf: ptr8, start: int, end: int, key: ptr8, phase: int):
         i += 1
     if end - i > 3:
         p = phase + i - start
-        word = (
-            key[p & 3]
-            | key[(p + 1) & 3] << 8
-            | key[(p + 2) & 3] << 16
-            | key[(p + 3) & 3] << 24
-        )
+        word = key[p & 3] | key[(p + 1) & 3] << 8 | key[(p + 2) & 3] << 16 | key[(p + 3) & 3] << 24
         words = ptr32(buf)
         w = i >> 2
         last = end >> 2

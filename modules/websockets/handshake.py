@@ -114,7 +114,8 @@ def refusal(status, detail, headers=()):
             options = "close, upgrade"
     detail += "\n"
     return (
-        head + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
+        head
+        + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
         "Connection: {}\r\n\r\n{}".format(len(detail.encode()), options, detail)
     ).encode()
 

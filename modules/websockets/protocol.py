@@ -6,8 +6,9 @@ once the messages before it are dealt with. Every rule's close code is given whe
 checked.
 """
 
-import micropython
 from os import urandom
+
+import micropython
 
 from . import frames
 from .deflate import TooBig
@@ -111,9 +112,7 @@ class Protocol:
                 # Section 5.2: reserved bits need an extension that defines them. The first one
                 # marks a compressed message in its first frame (RFC 7692 section 6).
                 if first & 0x70 and (
-                    first & 0x30
-                    or self.deflate is None
-                    or (opcode != TEXT and opcode != BINARY)
+                    first & 0x30 or self.deflate is None or (opcode != TEXT and opcode != BINARY)
                 ):
                     raise Violation(frames.PROTOCOL_ERROR, "reserved bits are set")
                 # Section 5.1: a client masks, a server doesn't.
@@ -126,9 +125,7 @@ class Protocol:
                 if opcode & 0x08:
                     # Section 5.5: control frames are short and not fragmented.
                     if length > 125 or not first & 0x80:
-                        raise Violation(
-                            frames.PROTOCOL_ERROR, "long or fragmented control frame"
-                        )
+                        raise Violation(frames.PROTOCOL_ERROR, "long or fragmented control frame")
                     size = length + (2 if self.is_client else 6)
                     if have < size:
                         return start
@@ -241,9 +238,7 @@ class Protocol:
             raise Violation(frames.PROTOCOL_ERROR, "unknown opcode")
         size = length if message is None else length + len(message)
         if self.max_size is not None and size > self.max_size:
-            raise Violation(
-                frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size)
-            )
+            raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
         if message is None:
             self._message = bytearray(length)
             self._opcode = first & (_COMPRESSED | 0x0F)
@@ -288,9 +283,7 @@ class Protocol:
         try:
             message, size = self.deflate.expand(payload, self.max_size)
         except TooBig:
-            raise Violation(
-                frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size)
-            )
+            raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
         except ValueError:
             raise Violation(frames.PROTOCOL_ERROR, "malformed compressed message")
         if opcode == TEXT:

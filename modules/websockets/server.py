@@ -118,7 +118,7 @@ class Server:
         select_subprotocol=None,
         process_request=None,
         open_timeout=10,
-        **options
+        **options,
     ):
         self.options = Options(**options)
         self.group = group or Group(MAX_CONNECTIONS)

@@ -9,12 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-import build_info
 import pytest
 from programs import run
 from trees import micropython_files, write_files
 
 import boards
+import build_info
 import firmware
 import patches
 import sources
