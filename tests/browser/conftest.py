@@ -20,7 +20,12 @@ def browser():
         yield browser
 
 
-LOST = ("WebSocket connection to", "Failed to load resource: net::ERR_CONNECTION_")
+# What browsers log of a device that is away, and of a wrong password.
+EXPECTED = (
+    "WebSocket connection to",
+    "Failed to load resource: net::ERR_CONNECTION_",
+    "Failed to load resource: the server responded with a status of 401",
+)
 
 
 class Complaints(list):
@@ -28,7 +33,7 @@ class Complaints(list):
     among them) and exceptions. Lost connections are part of some tests."""
 
     def console(self, message):
-        if message.type in ("error", "warning") and not message.text.startswith(LOST):
+        if message.type in ("error", "warning") and not message.text.startswith(EXPECTED):
             self.append(message.text)
 
     def exception(self, error):
