@@ -36,6 +36,7 @@ install_package() {
 mkdir -p build
 need "$python -c 'import ensurepip, venv'" python3-venv "the tests' Python packages"
 need 'command -v chromium || command -v chromium-browser' chromium "the browser tests"
+need 'command -v openssl' openssl "the certificates of the TLS tests"
 need 'echo "#include <stdio.h>" | ${CC:-gcc} -m32 -x c -c - -o /dev/null' \
     gcc-multilib "the 32-bit image"
 "$python" ci/environment.py "$environment" tests/requirements.txt
