@@ -8,12 +8,13 @@ is an opening for request smuggling (RFC 9112 section 11.2).
 from array import array
 
 import micropython
+from heap import BLOCK_SIZE
 
-# A head must fit into the block that connections receive into (transport.connection.BLOCK_SIZE).
-MAX_HEAD = 4096
+# A head must fit into the block that connections receive into.
+MAX_HEAD = BLOCK_SIZE
 
 # Longest request line, CRLF included. RFC 9112 section 3 recommends 8000: too much for a chip.
-MAX_REQUEST_LINE = 2048
+MAX_REQUEST_LINE = BLOCK_SIZE // 2
 
 # Most fields in one head; browsers send about 15.
 MAX_FIELDS = 48

@@ -7,7 +7,7 @@ import gc
 
 import apps
 import board
-from device import recovery
+import heap
 from device.boot import Boot
 from device.config import Config
 from device.log import log
@@ -17,7 +17,7 @@ from transport import close_all
 def main():
     """Run until interrupted. SystemExit and KeyboardInterrupt pass through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
-    gc.threshold((gc.mem_alloc() + gc.mem_free()) // 8)
+    gc.threshold(heap.SIZE // 8)
     boot = Boot(board, log)
     try:
         _run(boot, Config(boot.overrides()))
@@ -28,6 +28,8 @@ def main():
         if not boot.on_chip:
             raise
         # The device's own app failed. After some of these starts the next is in safe mode.
+        from device import recovery
+
         recovery.keep(error)
         board.restart()
 
@@ -36,6 +38,8 @@ def _run(boot, config):
     boot.start()
     name = config.get("app")
     if boot.safe:
+        from device import recovery
+
         text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
     else:
         try:
@@ -44,6 +48,8 @@ def _run(boot, config):
         except Exception as error:
             if name == apps.DEVICE:
                 raise
+            from device import recovery
+
             text = recovery.keep(error)
         else:
             return

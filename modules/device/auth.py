@@ -3,14 +3,8 @@
 Until a password is set the device is open to whom the board trusts (`board.trusted`): on a chip
 to clients of its own access point, which has a password of its own. From then on everything but
 what tells nothing asks for a session, whose token travels in a cookie or, for programs, in
-`Authorization: Bearer`. Sessions are in RAM: a restart ends them.
+`Authorization: Bearer`.
 """
-
-from asyncio import Lock, sleep_ms
-from binascii import hexlify, unhexlify
-from hashlib import sha256
-from os import urandom
-from time import time
 
 import board
 from httpd import HTTPError
@@ -19,146 +13,7 @@ from . import storage
 from .config import ADMIN
 from .log import log
 
-# Rounds of PBKDF2 (RFC 8018 section 5.2). A round takes two SHA-256 objects, 3 us on a desktop and
-# some 100 us on an ESP32: 4000 keep a login below a second. They are stored with the hash, so that
-# a later release may raise them.
-ITERATIONS = 4000
-
-# Rounds between two turns of the event loop: it waits a few ms at most.
-_SLICE = 40
-
-# NIST SP 800-63B asks for at least 8 characters; HMAC takes up to 64 bytes as they are.
-MIN_PASSWORD = 8
-MAX_PASSWORD = 64
-
-_SALT_SIZE = 16
-
-# 128 random bits can't be guessed. A few people with a few browsers each are logged in at a time;
-# the oldest session makes room.
-_TOKEN_SIZE = 16
-MAX_SESSIONS = 8
-SESSION_SECONDS = 24 * 3600
-
 COOKIE = "session"
-
-# Wrong passwords that a source may give before it must wait, how long first (doubled with each
-# further one) and at most, in seconds; and how many sources are remembered.
-FREE_ATTEMPTS = 5
-FIRST_WAIT = 10
-LONGEST_WAIT = 600
-MAX_SOURCES = 16
-
-
-def equal(a, b):
-    """Compare bytes in a time that doesn't tell where they differ."""
-    if len(a) != len(b):
-        return False
-    difference = 0
-    for i in range(len(a)):
-        difference |= a[i] ^ b[i]
-    return difference == 0
-
-
-async def derive(password, salt, iterations):
-    """PBKDF2-HMAC-SHA-256 (RFC 8018 section 5.2), its first 32 bytes.
-
-    Args:
-        password: bytes, at most 64.
-        salt: bytes.
-        iterations: int.
-    """
-    padding = bytes(64 - len(password))
-    # HMAC (RFC 2104 section 2) with its two keys made once.
-    inner = bytes([b ^ 0x36 for b in password + padding])
-    outer = bytes([b ^ 0x5C for b in password + padding])
-    block = salt + b"\0\0\0\1"
-    result = 0
-    for i in range(iterations):
-        digest = sha256(inner)
-        digest.update(block)
-        block = digest.digest()
-        digest = sha256(outer)
-        digest.update(block)
-        block = digest.digest()
-        result ^= int.from_bytes(block, "big")
-        if i % _SLICE == _SLICE - 1:
-            await sleep_ms(0)
-    return result.to_bytes(32, "big")
-
-
-class Sessions:
-    """The tokens that are good at the moment."""
-
-    def __init__(self):
-        self._sessions = []  # [token, time at which it ends], oldest first
-
-    def create(self):
-        """Make a session; returns its token, 32 hexadecimal digits."""
-        if len(self._sessions) >= MAX_SESSIONS:
-            self._sessions.pop(0)
-        token = hexlify(urandom(_TOKEN_SIZE))
-        self._sessions.append((token, int(time()) + SESSION_SECONDS))
-        return str(token, "utf-8")
-
-    def valid(self, token):
-        """Whether `token` (str or None) belongs to a session that goes on."""
-        return self._find(token) is not None
-
-    def end(self, token):
-        """End a session; an unknown token does nothing."""
-        session = self._find(token)
-        if session is not None:
-            self._sessions.remove(session)
-
-    def end_all(self):
-        """End every session."""
-        self._sessions.clear()
-
-    def _find(self, token):
-        if not token:
-            return None
-        token = token.encode()
-        now = int(time())
-        found = None
-        self._sessions = [session for session in self._sessions if session[1] > now]
-        for session in self._sessions:
-            # No early end: the time must not tell which one matches, or how far.
-            if equal(session[0], token):
-                found = session
-        return found
-
-
-class Attempts:
-    """Counts wrong passwords by source and says how long to wait before the next."""
-
-    def __init__(self):
-        self._sources = {}  # source: [attempts, time before which there is no further one]
-
-    def begin(self, source):
-        """Note an attempt, which counts as wrong until `succeeded`.
-
-        Returns:
-            0, or the seconds to wait instead of trying.
-        """
-        now = int(time())
-        known = self._sources.get(source)
-        if known is None:
-            if len(self._sources) >= MAX_SOURCES:
-                # Who has waited for longest, or has least to wait for, is forgotten.
-                oldest = min(self._sources, key=lambda source: self._sources[source][1])
-                del self._sources[oldest]
-            known = self._sources[source] = [0, now]
-        if known[1] > now:
-            return min(known[1] - now, LONGEST_WAIT)
-        known[0] += 1
-        excess = known[0] - FREE_ATTEMPTS
-        if excess >= 0:
-            known[1] = now + min(FIRST_WAIT << min(excess, 10), LONGEST_WAIT)
-        return 0
-
-    def succeeded(self, source):
-        """Forget the wrong attempts of a source that knew the password."""
-        self._sources.pop(source, None)
 
 
 class Access:
@@ -166,27 +21,17 @@ class Access:
 
     Args:
         revoked: called without arguments after sessions have ended, to close what they opened.
-
-    Attributes:
-        sessions: the `Sessions`.
     """
 
     def __init__(self, revoked):
-        self.sessions = Sessions()
-        self._attempts = Attempts()
         self._revoked = revoked
-        self._deriving = Lock()
-        self._load()
-
-    def _load(self):
+        self._password = None
         stored = storage.load(ADMIN, lambda problem: log("error", problem))
-        self._stored = None
         if stored:
+            from .password import Password
+
             try:
-                iterations = stored["iterations"]
-                if not isinstance(iterations, int) or not 0 < iterations <= 1_000_000:
-                    raise ValueError
-                self._stored = unhexlify(stored["salt"]), iterations, unhexlify(stored["hash"])
+                self._password = Password.load(stored)
             except (KeyError, TypeError, ValueError):
                 # The device falls back to what is open on its own access point, where a new
                 # password can be set.
@@ -195,65 +40,47 @@ class Access:
     @property
     def has_password(self):
         """Whether a password is set."""
-        return self._stored is not None
+        return self._password is not None
 
-    def allows(self, headers, peer):
-        """Whether a request with these fields (by lower-case name) from `peer` may go on."""
-        if self._stored is None:
+    @property
+    def sessions(self):
+        """The `password.Sessions`; only once a password is set."""
+        return self._password.sessions
+
+    def allows(self, request, peer):
+        """Whether `request`, whose `headers` have a `get` by lower-case name, may go on."""
+        if self._password is None:
             return board.trusted(peer)
-        return self.sessions.valid(token_of(headers))
+        return self._password.sessions.valid(token_of(request.headers))
 
-    async def verify(self, password, peer):
-        """Check a password given by `peer`.
+    async def verify(self, text, peer):
+        """Check a password given by `peer`; raises as `password.Password.verify`."""
+        password = self._password
+        await password.verify(text, peer[0])  # the address, whatever the port
+        if password is not self._password:
+            raise HTTPError(401, "the password was changed meanwhile")
 
-        Raises:
-            HTTPError: 429 after too many wrong ones, 401 for a wrong one.
-        """
-        source = peer[0]  # the address, whatever the port
-        wait = self._attempts.begin(source)
-        if wait:
-            raise HTTPError(429, "too many attempts", (("Retry-After", str(wait)),))
-        async with self._deriving:
-            salt, iterations, expected = self._stored
-            encoded = password.encode()
-            # One that is too long can't be right, and takes as long to refuse.
-            derived = await derive(encoded[:MAX_PASSWORD], salt, iterations)
-        if not equal(derived, expected) or len(encoded) > MAX_PASSWORD:
-            log("error", "wrong admin password")
-            raise HTTPError(401, "wrong password")
-        self._attempts.succeeded(source)
-
-    async def set_password(self, password):
+    async def set_password(self, text):
         """Set the password and end every session.
 
         Raises:
             HTTPError: 400, it is too short or too long.
             OSError: it can't be saved; the old one stays.
         """
-        encoded = password.encode()
-        if not MIN_PASSWORD <= len(encoded) <= MAX_PASSWORD:
-            raise HTTPError(
-                400, "a password has {} to {} bytes".format(MIN_PASSWORD, MAX_PASSWORD)
-            )
-        salt = urandom(_SALT_SIZE)
-        async with self._deriving:
-            derived = await derive(encoded, salt, ITERATIONS)
-        storage.save(
-            ADMIN,
-            {
-                "salt": str(hexlify(salt), "utf-8"),
-                "iterations": ITERATIONS,
-                "hash": str(hexlify(derived), "utf-8"),
-            },
-        )
-        self._stored = salt, ITERATIONS, derived
-        self.sessions.end_all()
+        from .password import Password
+
+        password = await Password.make(text)
+        storage.save(ADMIN, password.stored())
+        if self._password is not None:
+            password.attempts = self._password.attempts
+        self._password = password
         self._revoked()
         log("info", "admin password set")
 
     def log_out(self, headers):
         """End the session that a request belongs to."""
-        self.sessions.end(token_of(headers))
+        if self._password is not None:
+            self._password.sessions.end(token_of(headers))
         self._revoked()
 
 

@@ -1,4 +1,4 @@
-"""What a chip needs around the app: its filesystem, a safe mode, a watchdog.
+"""What a chip needs around the app: a safe mode, a watchdog, copies of its settings.
 
 The board gives what is the chip's: `store`, a small store outside of the filesystem with
 read(key), write(key, data) and remove(key); `watchdog(timeout_ms)`, which makes an object with
@@ -8,19 +8,6 @@ the host is, nothing of this happens.
 """
 
 import asyncio
-import os
-from hashlib import sha256
-
-import vfs
-
-# config.py's files.
-SETTINGS = ("/network.json", "/app.json", "/secrets.json", "/admin.json")
-
-# Largest file that a copy is kept of: the chip's NVS has 24 KiB for all that use it.
-COPY_MAX = 2048
-
-# A read from flash may fail once, when the supply is bad.
-MOUNT_ATTEMPTS = 3
 
 # A device that ran this long has not crashed at the start.
 STABLE_MS = 60_000
@@ -36,112 +23,6 @@ _COUNT = "starts"
 
 # In safe mode: the device's own app, without interfaces and without phoning home.
 SAFE = {"app": "demo", "interfaces": [], "home/ip": "", "home/host": "", "ap/hidden": False}
-
-
-# Filesystem
-
-
-def mount(device, store, report):
-    """Mount the chip's filesystem as "/", made anew when it can't be used.
-
-    What can still be read of the settings, else their copy in the store, is put back.
-
-    Args:
-        device: block device for LittleFS.
-        store: see above.
-        report: called with one line when the filesystem was not as it should be.
-    """
-    salvaged = {}
-    problem = None
-    for _ in range(MOUNT_ATTEMPTS):
-        try:
-            vfs.mount(vfs.VfsLfs2(device), "/")
-        except OSError as error:
-            problem = error
-            continue
-        try:
-            os.listdir("/")
-            for name in SETTINGS:
-                _read(name)
-            return
-        except OSError as error:
-            problem = error
-            salvaged = _salvage()
-        vfs.umount("/")
-    if not _is_blank(device):
-        report("the filesystem can't be used ({}) and is made anew".format(problem))
-    vfs.VfsLfs2.mkfs(device)
-    vfs.mount(vfs.VfsLfs2(device), "/")
-    for name in SETTINGS:
-        data = salvaged.get(name) or store.read(_key(name))
-        if data:
-            with open(name, "wb") as file:
-                file.write(data)
-            report("{} is put back".format(name))
-
-
-def _is_blank(device):
-    block = bytearray(device.ioctl(5, 0))  # 5: the size of a block
-    device.readblocks(0, block)
-    return all(byte == 0xFF for byte in block)
-
-
-def _salvage():
-    found = {}
-    for name in SETTINGS:
-        try:
-            data = _read(name)
-        except OSError:
-            continue
-        if data:
-            found[name] = data
-    return found
-
-
-def _read(name):
-    """A file's content; None when there is no such file or it is too large to be kept."""
-    try:
-        size = os.stat(name)[6]
-    except OSError as error:
-        if error.errno == 2:  # ENOENT
-            return None
-        raise
-    if size > COPY_MAX:
-        return None
-    with open(name, "rb") as file:
-        return file.read()
-
-
-def _key(name):
-    return name[1:]
-
-
-class Copies:
-    """Keeps copies of the settings in the store."""
-
-    def __init__(self, store):
-        self._store = store
-        self._seen = {}
-
-    def update(self):
-        """Copy the files that changed; a file that is gone loses its copy."""
-        for name in SETTINGS:
-            try:
-                data = _read(name)
-            except OSError:
-                continue  # it can't be read: the copy is all there is
-            digest = b"" if data is None else sha256(data).digest()
-            if self._seen.get(name) == digest:
-                continue
-            kept = self._store.read(_key(name))
-            if data is None and kept is not None:
-                self._store.remove(_key(name))
-            elif data is not None and data != kept:
-                self._store.write(_key(name), data)
-            self._seen[name] = digest
-
-
-# Safe mode and watchdog
 
 
 class Boot:
@@ -196,6 +77,8 @@ class Boot:
             asyncio.create_task(self._watch())
 
     async def _watch(self):
+        from .filesystem import Copies
+
         self._watchdog = self._board.watchdog(WATCHDOG_MS)
         copies = Copies(self._board.store)
         elapsed = 0

@@ -9,12 +9,14 @@ import gc
 import json
 from asyncio import create_task
 
+from interfaces import describe
 from interfaces.base import NotRunning, QueueFull
 from websockets import ConnectionClosed
 
+from .credentials import check
 from .json_text import loads
 from .log import lines, report
-from .wifi import WifiError, check_password, check_ssid
+from .wifi import WifiError
 
 # Longest command in bytes; the longest useful one, a message to an interface, is much shorter.
 # Larger messages up to the connection's max_size are answered with an error, beyond it the
@@ -116,17 +118,10 @@ class Commands:
         return self._hub.state
 
     async def _get_hal(self, client):
-        return {"hal": self.hal()}
+        return {"hal": describe(self._interfaces)}
 
     async def _get_log(self, client):
         return {"log": lines()}
-
-    def hal(self):
-        """What the device can talk to: [{"name", "type", "title"}]."""
-        return [
-            {"name": interface.name, "type": interface.type, "title": interface.title}
-            for interface in self._interfaces
-        ]
 
     # CMD
 
@@ -156,8 +151,7 @@ class Commands:
     async def _test_new_sta(self, client, ssid, password=""):
         ssid = _text(ssid, "the SSID")
         password = _text(password, "the password")
-        check_ssid(ssid)
-        check_password(password)
+        check(ssid, password)
         # It takes up to half a minute: the client must be able to go on meanwhile.
         create_task(self._test(client, ssid, password))
 

@@ -10,7 +10,6 @@ or bad is reported (`problems`) and its default used; nothing in these files sto
 import board
 
 from . import storage
-from .wifi import check_password
 
 NETWORK = "/network.json"
 APP = "/app.json"
@@ -88,6 +87,8 @@ def _check_text(kind, least, most, value):
     if any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise ValueError("must not have control characters")
     if kind == "password":
+        from .credentials import check_password
+
         check_password(value)
     elif kind == "path":
         if any(ord(c) < 33 or ord(c) > 126 for c in value):

@@ -2,19 +2,18 @@
 
 import asyncio
 import gc
+from asyncio import core
 
 import board
 import interfaces
-from transport import Group, set_reporter
+from micropython import const
+from transport import Group, set_reporter, suspend
 from websockets import Server
 
 import build_info
 
 from .auth import Access
-from .commands import Commands
-from .home import Home
 from .hub import Hub
-from .lan import Lan
 from .log import log, report
 from .origin import same_host
 from .web import make_server
@@ -25,10 +24,10 @@ from .wifi import Wifi
 MAX_MESSAGE = 32_768
 
 # POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session may have ended.
-_LOGGED_OUT = 1008
+_LOGGED_OUT = const(1008)
 
 # SERVICE_RESTART, RFC 6455's registry: the client may come back soon.
-_RESTART = 1012
+_RESTART = const(1012)
 
 
 class Device:
@@ -39,7 +38,8 @@ class Device:
         recovery: traceback of the app that failed, when this runs in its place.
 
     Attributes:
-        hub, wifi, lan, commands, home, access: the parts.
+        hub, wifi, access: the parts.
+        lan, home: likewise, None without Ethernet or a relay.
         group: the connections of all servers.
         sockets: the `websockets.Server`.
         web: the `httpd.Server`.
@@ -64,20 +64,31 @@ class Device:
             log("error", problem)
         self.wifi = Wifi(config, hub.update, log)
         hub.update(self.wifi.status())
-        self.lan = Lan(config, hub.update, log)
-        hub.update(self.lan.status())
+        self.lan = None
+        if config.section("lan") or getattr(board, "LAN", None):
+            from .lan import Lan
+
+            self.lan = Lan(config, hub.update, log)
+            hub.update(self.lan.status())
         self.interfaces = interfaces.create_all(
             config.get("interfaces"), hub.publish, lambda text: log("error", text)
         )
-        self.commands = Commands(hub, config, self.wifi, self.interfaces, self._reboot)
-        hub.update({"hal": self.commands.hal()})
-        self.home = Home(config, hub, self.commands.handle)
+        hub.update({"hal": interfaces.describe(self.interfaces)})
+        self._commands = None
+        self.home = None
+        if config.get("home/host") or config.get("home/ip"):
+            from .home import Home
+
+            self.home = Home(config, hub, self.handle)
+        else:
+            hub.update({"home/url": "", "home/connected": False})
         self.access = Access(self._revoked)
         self.sockets = Server(
             self._serve_client,
             group=self.group,
             origins=same_host,
             process_request=self._check_client,
+            keep_headers=False,
             max_size=MAX_MESSAGE,
         )
         self.web = make_server(self)
@@ -94,20 +105,31 @@ class Device:
         http = self.web.listen(config.get("http/ip"), config.get("http/port"))
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
         self.wifi.start()
-        self.lan.start()
-        board.extend(self.web, self.group)
-        parts = (self.wifi, self.lan, self.home)
+        if self.lan is not None:
+            self.lan.start()
+        parts = [part for part in (self.wifi, self.lan, self.home) if part is not None]
         tasks = [asyncio.create_task(part.run()) for part in parts]
+        board.extend(self.web, self.group)
         gc.collect()
         board.ready(http, sockets)
         try:
-            await asyncio.Event().wait()
+            await suspend(core.TaskQueue())  # which nobody wakes
         finally:
             for task in tasks:
                 task.cancel()
 
+    async def handle(self, client, message):
+        """Carry out one message of `client`: see `commands.Commands.handle`."""
+        if self._commands is None:
+            from .commands import Commands
+
+            self._commands = Commands(
+                self.hub, self.config, self.wifi, self.interfaces, self._reboot
+            )
+        await self._commands.handle(client, message)
+
     def _check_client(self, connection, request):
-        if not self.access.allows(request.headers, connection.remote_address):
+        if not self.access.allows(request, connection.remote_address):
             return connection.respond(401, "log in first")
         return None
 
@@ -117,14 +139,14 @@ class Device:
             client.start_closing(_LOGGED_OUT, "log in again")
 
     async def _serve_client(self, client):
-        await self.hub.serve(client, self.commands.handle)
+        await self.hub.serve(client, self.handle)
 
     def _reboot(self):
         asyncio.create_task(self._restart())
 
     async def _restart(self):
         self.sockets.close(code=_RESTART, reason="reboot")
-        if self.home.connection is not None:
+        if self.home is not None and self.home.connection is not None:
             self.home.connection.start_closing(_RESTART, "reboot")
         # Who doesn't answer the close frame doesn't hold up the restart.
         await asyncio.sleep_ms(500)

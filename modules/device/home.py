@@ -4,8 +4,6 @@ import random
 from asyncio import sleep
 from time import ticks_diff, ticks_ms
 
-from websockets import ConnectionClosed, InvalidURI, WebSocketException, connect
-
 from .log import log
 
 # Seconds between attempts: the first, how it grows, the longest, and the share by which each is
@@ -63,6 +61,8 @@ class Home:
         """Connect, serve, connect again; returns at once when there is no relay."""
         if self._uri is None:
             return
+        from websockets import InvalidURI, connect
+
         attempt = 0
         while True:
             try:
@@ -87,11 +87,13 @@ class Home:
             attempt += 1
 
     async def _serve(self, connection):
+        from websockets import WebSocketException
+
         self.connection = connection
         self._hub.update({"home/connected": True})
         try:
             await self._hub.serve(connection, self._handle)
-        except (ConnectionClosed, WebSocketException):
+        except WebSocketException:
             pass
         finally:
             self.connection = None

@@ -4,11 +4,17 @@ import io
 import sys
 from time import ticks_diff, ticks_ms
 
-# Lines kept, and bytes of one: about 8 KiB at most, enough to see what led to a failure.
+import heap
+
+# Lines kept, enough to see what led to a failure, and bytes of one.
 MAX_LINES = 64
 MAX_LINE = 160
 
+# Bytes of all lines: on a small heap the last lines have to do.
+MAX_SIZE = min(8192, heap.SIZE // 32)
+
 _lines = []
+_size = 0
 _last = ticks_ms()
 _elapsed = 0  # ms up to _last
 
@@ -20,11 +26,13 @@ def log(level, text):
         level: "info" or "error".
         text: what happened, without secrets. Line breaks become spaces.
     """
+    global _size
     line = "{:.1f} {} {}".format(uptime(), level, " ".join(text.split()))[:MAX_LINE]
     print(line, file=sys.stderr)
     _lines.append(line)
-    if len(_lines) > MAX_LINES:
-        _lines.pop(0)
+    _size += len(line)
+    while _size > MAX_SIZE or len(_lines) > MAX_LINES:
+        _size -= len(_lines.pop(0))
 
 
 def lines():

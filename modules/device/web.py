@@ -1,105 +1,58 @@
-"""The device's HTTP routes: the page, its files, the WebSocket endpoint and the REST API."""
+"""The device's HTTP server: its routes, the page and its files."""
 
-import gc
-import json
 import os
 
-from httpd import HTTPError, Response, Server, asset, file_response
+from httpd import HTTPError, Server, asset
 from httpd.assets import find, names
 
-import build_info
-
-from . import log, login, metrics
+from .guard import Guard
 from .origin import same_origin
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"
 
-# Largest file that can be put there: the whole page is smaller, and flash has other uses.
-MAX_FILE = 131_072
-
-_NO_STORE = (("Cache-Control", "no-store"),)
+_ROUTES = (
+    ("/", (("GET", "device.web", "index"),)),
+    ("/static/<name:path>", (("GET", "device.web", "static"),)),
+    ("/ws", (("GET", "device.web", "websocket"),)),
+    ("/login", (("GET", "device.web", "login"), ("POST", "device.login", "login"))),
+    ("/logout", (("POST", "device.login", "logout"),)),
+    ("/password", (("POST", "device.login", "password"),)),
+    ("/api/session", (("GET", "device.login", "session"),)),
+    ("/api/state", (("GET", "device.api", "state"),)),
+    ("/api/command", (("POST", "device.api", "command"),)),
+    ("/api/log", (("GET", "device.api", "log_lines"),)),
+    (
+        "/api/www/<name:path>",
+        (("PUT", "device.api", "put_file"), ("DELETE", "device.api", "delete_file")),
+    ),
+    ("/metrics", (("GET", "device.api", "metrics"),)),
+    ("/health", (("GET", "device.api", "health"),)),
+)
 
 
 def make_server(device):
     """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
     server = Server(group=device.group)
-    server.guard = login.Guard(device.access)
-    login.add_routes(server, device.access)
-    server.route("/login", lambda request: page(request, "login.htm"))
-    server.route("/", lambda request: page(request, "page.htm"))
-    server.route("/static/<name:path>", lambda request, name: page(request, "static/" + name))
-    server.route("/ws", lambda request: device.sockets.upgrade(request, same_origin))
-
-    @server.get("/api/state")
-    def state(request):
-        return Response(device.hub.state, headers=_NO_STORE)
-
-    @server.post("/api/command")
-    async def command(request):
-        client = _Replies()
-        body = await request.read()
-        await device.commands.handle(client, body)
-        status = 400 if "error" in client.values else 200
-        return Response(client.values, status, headers=_NO_STORE)
-
-    @server.get("/api/log")
-    def lines(request):
-        return Response({"log": log.lines()}, headers=_NO_STORE)
-
-    @server.route("/api/www/<name:path>", methods=("PUT",))
-    async def put_file(request, name):
-        path = _override(name)
-        if path is None:
-            raise HTTPError(404)
-        _make_folders(path)
-        size, created = await request.save(path, MAX_FILE)
-        return {"size": size}, 201 if created else 200
-
-    @server.route("/api/www/<name:path>", methods=("DELETE",))
-    def delete_file(request, name):
-        path = _override(name)
-        try:
-            os.remove(path or "")
-        except OSError:
-            raise HTTPError(404)
-
-    @server.get("/metrics")
-    def metrics_text(request):
-        return Response(metrics.text(device), 200, metrics.CONTENT_TYPE, _NO_STORE)
-
-    @server.get("/health")
-    def health(request):
-        status = "recovery" if device.recovery else "ok"
-        if not device.access.allows(request.headers, request.peer):
-            # Enough for a watchdog, nothing for who looks for a known defect.
-            return Response({"status": status}, headers=_NO_STORE)
-        gc.collect()
-        return Response(
-            {
-                "status": status,
-                "version": build_info.VERSION,
-                "micropython": build_info.MICROPYTHON,
-                "source": build_info.SOURCE,
-                "uptime": log.uptime(),
-                "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
-                "connections": len(device.group.connections),
-                "clients": len(device.hub.clients),
-            },
-            headers=_NO_STORE,
-        )
-
+    server.guard = Guard(device.access)
+    server.routes(_ROUTES, device)
     return server
 
 
-class _Replies:
-    """A client of the command protocol that is one HTTP request."""
+def index(device, request):
+    return page(request, "page.htm")
 
-    def __init__(self):
-        self.values = {}
 
-    async def send(self, text):
-        self.values.update(json.loads(text))
+def login(device, request):
+    return page(request, "login.htm")
+
+
+def static(device, request, name):
+    return page(request, "static/" + name)
+
+
+def websocket(device, request):
+    return device.sockets.upgrade(request, same_origin)
 
 
 def page(request, name):
@@ -124,9 +77,15 @@ def page(request, name):
 
 
 def _file(request, name):
-    path = _override(name)
+    path = override(name)
     if path is None:
         return None
+    try:
+        os.stat(path)
+    except OSError:
+        return None
+    from httpd import file_response
+
     try:
         return file_response(request, path, (("Cache-Control", "no-cache"),))
     except HTTPError as error:
@@ -135,19 +94,12 @@ def _file(request, name):
         return None
 
 
-def _override(name):
-    # Never out of the folder: no "..", no empty or hidden segment.
+def override(name):
+    """The path of the page's file `name` in OVERRIDE; None when there can't be one.
+
+    Never out of the folder: no "..", no empty or hidden segment.
+    """
     for segment in name.split("/"):
         if not segment or segment.startswith("."):
             return None
     return OVERRIDE + name
-
-
-def _make_folders(path):
-    folder = ""
-    for segment in path.split("/")[1:-1]:
-        folder += "/" + segment
-        try:
-            os.mkdir(folder)
-        except OSError:
-            pass  # it is there, or opening the file will say why not

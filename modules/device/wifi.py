@@ -13,19 +13,12 @@ import os
 import sys
 from time import ticks_add, ticks_diff, ticks_ms
 
-from interfaces.text import is_utf8, printable
+from micropython import const
 
 try:
     import network
 except ImportError:
     network = None
-
-# IEEE 802.11: an SSID has up to 32 bytes; a passphrase has 8 to 63, and a key given in full is
-# written as 64 hexadecimal digits.
-SSID_MAX = 32
-PASSWORD_MIN = 8
-PASSWORD_MAX = 63
-KEY_DIGITS = 64
 
 # More networks than anybody would look through; keeps the message about them below 3 KiB.
 SCAN_MAX = 32
@@ -36,37 +29,17 @@ PASSWORD_LENGTH = 12
 
 AUTH_OPEN = 0
 AUTH_WPA2_PSK = 3
-CHANNEL_MAX = 13
+_CHANNEL_MAX = const(13)
+
+# As in credentials.
+_SSID_MAX = const(32)
+_PASSWORD_MIN = const(8)
+_PASSWORD_MAX = const(63)
 
 # What status() says besides failures (modnetwork.h).
-_IDLE = 1000
-_CONNECTING = 1001
-_GOT_IP = 1010
-
-# Why a network could not be joined, as clients get to read it.
-WRONG_PASSWORD = "wrong password"
-PASSWORD_REQUIRED = "password required"
-SECURITY_MISMATCH = "security mismatch"
-NOT_FOUND = "network not found"
-TOO_WEAK = "signal too weak"
-NO_ADDRESS = "no address"
-NO_ANSWER = "no answer"
-CONNECTION_LOST = "connection lost"
-
-# ESP-IDF's wifi_err_reason_t. A wrong password shows as 15 or 204 as well: all that the station
-# notices is that the handshake does not get on.
-_NO_COMPATIBLE_SECURITY = 210
-_BELOW_SECURITY_THRESHOLD = 211
-_REASONS = {
-    15: WRONG_PASSWORD,
-    200: CONNECTION_LOST,
-    201: NOT_FOUND,
-    202: WRONG_PASSWORD,
-    204: WRONG_PASSWORD,
-    _NO_COMPATIBLE_SECURITY: SECURITY_MISMATCH,
-    _BELOW_SECURITY_THRESHOLD: SECURITY_MISMATCH,
-    212: TOO_WEAK,
-}
+_IDLE = const(1000)
+_CONNECTING = const(1001)
+_GOT_IP = const(1010)
 
 
 class WifiError(Exception):
@@ -123,8 +96,8 @@ class Wifi:
             "wifi/test/result": "",
             "wifi/test/reason": "",
         }
-        # Held by whoever gives the station orders; the supervisor gives way to the others.
-        self._orders = asyncio.Lock()
+        # Lock of whoever gives the station orders; the supervisor gives way to the others.
+        self._orders = None
         self._waiting = 0
         self._failures = 0
         self._next_attempt = None
@@ -171,7 +144,7 @@ class Wifi:
 
     def _access_point_settings(self):
         essid = self._config.get("ap/essid")
-        if not essid or len(essid.encode()) > SSID_MAX:
+        if not essid or len(essid.encode()) > _SSID_MAX:
             essid = "websock-" + self._station.config("mac")[-3:].hex()
         settings = {
             "essid": essid,
@@ -179,7 +152,7 @@ class Wifi:
             "hidden": bool(self._config.get("ap/hidden", False)),
         }
         channel = self._config.get("ap/channel")
-        if channel and 1 <= channel <= CHANNEL_MAX:
+        if channel and 1 <= channel <= _CHANNEL_MAX:
             settings["channel"] = channel
         if settings["authmode"] != AUTH_OPEN:
             settings["password"] = self._access_point_password()
@@ -187,7 +160,7 @@ class Wifi:
 
     def _access_point_password(self):
         password = self._config.get("ap/password")
-        if password and PASSWORD_MIN <= len(password.encode()) <= PASSWORD_MAX:
+        if password and _PASSWORD_MIN <= len(password.encode()) <= _PASSWORD_MAX:
             return password
         if password:
             self._log("error", "access point: the password in network.json has no 8 to 63 bytes")
@@ -291,7 +264,7 @@ class Wifi:
 
     async def _attempt(self):
         """Try once to join; after a failure the radio is off the air until the next attempt."""
-        async with self._orders:
+        async with self._ordering():
             ssid, password = self._credentials()
             reason = await self._join(ssid, password, supervised=True)
             if reason:
@@ -316,7 +289,12 @@ class Wifi:
             pause = max(pause, self.RETRY_IN_USE_MS)
         return pause
 
-    # Orders to the station, to be given with self._orders held
+    # Orders to the station, to be given within self._ordering()
+
+    def _ordering(self):
+        if self._orders is None:
+            self._orders = asyncio.Lock()
+        return self._orders
 
     async def _leave(self):
         """Be off every network, with no reason of an earlier failure left in status().
@@ -362,18 +340,17 @@ class Wifi:
                 return ""
             status = station.status()
             if status != before and status not in (_IDLE, _CONNECTING, _GOT_IP):
-                return self._reason(status, password)
+                from .join_reasons import reason_of
+
+                return reason_of(status, password)
             if supervised and self._waiting:
                 return "interrupted"
         return self._late_reason(before, password)
 
-    def _reason(self, status, password):
-        if status == _NO_COMPATIBLE_SECURITY and not password:
-            return PASSWORD_REQUIRED
-        return _REASONS.get(status, f"refused, reason {status}")
-
     def _late_reason(self, before, password):
         """Why an attempt did not end in time."""
+        from .join_reasons import NO_ADDRESS, NO_ANSWER, reason_of
+
         try:
             # Only known on a network: it took the station, but gave no address.
             self._station.status("rssi")
@@ -383,7 +360,7 @@ class Wifi:
         status = self._station.status()
         if status == before and status not in (_IDLE, _CONNECTING):
             # It may be the old failure's, but nothing better is known.
-            return self._reason(status, password)
+            return reason_of(status, password)
         return NO_ANSWER
 
     # What clients ask for
@@ -399,7 +376,7 @@ class Wifi:
         self._waiting += 1
         try:
             # A scan while the station is joining finds nothing: the supervisor leaves first.
-            async with self._orders:
+            async with self._ordering():
                 found = self._station.scan()
         except (OSError, RuntimeError) as error:
             raise WifiError(f"scan: {error}")
@@ -409,6 +386,8 @@ class Wifi:
 
     @staticmethod
     def _digest(found):
+        from interfaces.text import printable
+
         strongest = {}
         for ssid, _, channel, rssi, security, hidden in found:
             # A hidden network's SSID is empty, or as many zeros as it has bytes.
@@ -431,8 +410,9 @@ class Wifi:
         wifi/test/*. Raises ValueError for an SSID or password that cannot be, and WifiError when
         there is no station or another test is running.
         """
-        check_ssid(ssid)
-        check_password(password)
+        from .credentials import check
+
+        check(ssid, password)
         self._require_station()
         if self._test_state["wifi/test/running"]:
             raise WifiError("another network is being tested")
@@ -440,7 +420,7 @@ class Wifi:
         self._waiting += 1
         reason = "cancelled"
         try:
-            async with self._orders:
+            async with self._ordering():
                 reason = await self._try(ssid, password)
                 if reason:
                     await self._leave()
@@ -454,6 +434,8 @@ class Wifi:
         return not reason, reason
 
     async def _try(self, ssid, password):
+        from .join_reasons import CONNECTION_LOST, NO_ADDRESS
+
         self._tested = None
         reason = ""
         for _ in range(self.TEST_ATTEMPTS):
@@ -487,8 +469,9 @@ class Wifi:
         A station that is on another network stays there until it loses it, or a restart. Raises
         ValueError for an SSID or password that cannot be, OSError when it cannot be saved.
         """
-        check_ssid(ssid)
-        check_password(password)
+        from .credentials import check
+
+        check(ssid, password)
         self._config.set("sta/ssid", ssid)
         self._config.set("sta/pass", password)
         self._config.save()
@@ -502,31 +485,3 @@ class Wifi:
             raise WifiError("this device has no Wi-Fi")
         if not self._station.active():
             raise WifiError("the station is not active")
-
-
-def check_ssid(ssid):
-    """Raise ValueError unless `ssid` is a str of 1 to 32 bytes as UTF-8."""
-    if not isinstance(ssid, str):
-        raise ValueError("the SSID must be text")
-    data = ssid.encode()
-    if not 0 < len(data) <= SSID_MAX:
-        raise ValueError(f"the SSID must have 1 to {SSID_MAX} bytes")
-    if not is_utf8(data) or b"\x00" in data:
-        raise ValueError("the SSID must be valid Unicode without NUL")
-
-
-def check_password(password):
-    """Raise ValueError unless `password` is "" or what WPA takes."""
-    if not isinstance(password, str):
-        raise ValueError("the password must be text")
-    size = len(password.encode())
-    if size == KEY_DIGITS:
-        if all(c in "0123456789abcdefABCDEF" for c in password):
-            return
-    elif size == 0 or PASSWORD_MIN <= size <= PASSWORD_MAX:
-        if "\x00" not in password:
-            return
-    raise ValueError(
-        f"the password must have {PASSWORD_MIN} to {PASSWORD_MAX} bytes, "
-        f"be {KEY_DIGITS} hexadecimal digits, or be empty"
-    )

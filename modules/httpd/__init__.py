@@ -15,20 +15,17 @@ A handler gets the `Request` and the path's parameters and returns what `Respons
 may be a plain function, which is answered without a task, or a coroutine.
 """
 
-from .assets import Asset, asset
-from .errors import HTTPError
-from .files import file_response
-from .request import Request
-from .response import Response, redirect
-from .server import Server
+import lazy
 
-__all__ = (
-    "Asset",
-    "HTTPError",
-    "Request",
-    "Response",
-    "Server",
-    "asset",
-    "file_response",
-    "redirect",
+# Literals, which stay in flash.
+__getattr__ = lazy.loader(
+    globals(),
+    (
+        ("assets", ("Asset", "asset")),
+        ("errors", ("HTTPError",)),
+        ("files", ("file_response",)),
+        ("request", ("Request",)),
+        ("response", ("Response", "redirect")),
+        ("server", ("Server",)),
+    ),
 )

@@ -10,8 +10,6 @@ import assets as _packed
 import deflate
 
 from .errors import HTTPError
-from .files import Blocks
-from .ranges import content_range, part_of
 from .response import Response
 
 # log2 of the window that the build compresses with (ci/pack_assets.py); inflating takes as much.
@@ -55,6 +53,8 @@ class Asset:
         return self._identity(request)
 
     def _identity(self, request):
+        from .ranges import content_range, part_of
+
         headers = request.headers
         # Another representation has another strong tag (RFC 9110 section 8.8.3.3).
         etag = self.etag[:-1] + '-i"' if self.encoding else self.etag
@@ -75,6 +75,8 @@ class Asset:
             first, length = part
             fields.append(content_range(part, size))
         if self.encoding:
+            from .files import Blocks
+
             packed = io.BytesIO(self._body)
             body = Blocks(deflate.DeflateIO(packed, deflate.GZIP, WINDOW_BITS), length, first)
         elif part is None:

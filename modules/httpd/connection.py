@@ -6,14 +6,13 @@ from time import ticks_diff, ticks_ms
 
 import micropython
 from http11 import BadMessage, parse_request, tokens
+from micropython import const
 from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
-from .body import framing
 from .errors import HTTPError, from_exception
 from .request import Request, unquote
 from .response import JOIN_LIMIT, Response, from_error, make
-from .stream import Stream
 
 # A client that has begun a head must finish it, however slowly it trickles in. After the grace a
 # head that is still not complete makes room for other clients when there are too many.
@@ -39,13 +38,13 @@ IDLE_TIMEOUT_MS = 30_000
 DISCARD_LIMIT = 65_536
 LINGER_TIMEOUT_MS = 2_000
 
-_HEAD = 0  # waiting for a request
-_BODY = 1  # a handler runs and may ask for the body
-_BUSY = 2  # a handler runs, the body is complete
-_SENDING = 3  # the response waits for the client to take it
-_STREAM = 4  # a handler runs and sends the response's body
-_DISCARD = 5  # throwing away the rest of a body
-_LINGER = 6  # throwing away everything until the client closes
+_HEAD = const(0)  # waiting for a request
+_BODY = const(1)  # a handler runs and may ask for the body
+_BUSY = const(2)  # a handler runs, the body is complete
+_SENDING = const(3)  # the response waits for the client to take it
+_STREAM = const(4)  # a handler runs and sends the response's body
+_DISCARD = const(5)  # throwing away the rest of a body
+_LINGER = const(6)  # throwing away everything until the client closes
 
 
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -204,7 +203,12 @@ class HTTPConnection:
             else:
                 _check_host(host)
             request = Request(head, self)
-            self._body = framing(head)
+            self._body = None
+            # RFC 9112 section 6.3 rule 7: without these a request has no body.
+            if "content-length" in fields or "transfer-encoding" in fields:
+                from .body import framing
+
+                self._body = framing(head)
             if self._overloaded:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
@@ -493,6 +497,8 @@ class HTTPConnection:
 
     def open_stream(self, request, response):
         """Send the head of `response`, whose body the handler will send; for `Request.stream`."""
+        from .stream import Stream
+
         if self.transport is None:
             raise ConnectionLost(ECONNRESET)
         if self._state == _STREAM:

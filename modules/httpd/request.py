@@ -5,9 +5,7 @@ import json
 from http11 import BadMessage
 
 from .errors import HTTPError
-from .files import receive_file
 from .response import Response
-from .stream import EventStream
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -184,6 +182,8 @@ class Request:
 
     async def save(self, path, limit):
         """Store the body as the file at `path`: see `files.receive_file`."""
+        from .files import receive_file
+
         return await receive_file(self, path, limit)
 
     async def stream(self, status=200, content_type=None, headers=()):
@@ -201,6 +201,8 @@ class Request:
 
     async def events(self, headers=()):
         """Begin a response of Server-Sent Events: as `stream`, returns a `stream.EventStream`."""
+        from .stream import EventStream
+
         headers = (("Cache-Control", "no-store"),) + tuple(headers)
         return EventStream(await self.stream(200, "text/event-stream", headers))
 

@@ -1,5 +1,7 @@
 """Finding the handler of a path."""
 
+from lazy import load
+
 
 class Router:
     """Routes: exact paths, and patterns with `<name>` segments.
@@ -11,6 +13,7 @@ class Router:
     def __init__(self):
         self._exact = {}
         self._patterns = []
+        self._tables = []
 
     def add(self, path, handler, methods):
         """Route `methods` (a tuple of names) at `path` to `handler`.
@@ -38,12 +41,16 @@ class Router:
                 raise ValueError("{} {} is routed already".format(method, path))
             table[method] = handler
 
+    def add_table(self, table, context):
+        """Route what `table` lists, after all that is routed one by one: see `Server.routes`."""
+        self._tables.append((table, context))
+
     def find(self, path):
         """Look a path up.
 
         Returns:
-            (table, parameters): handlers by method and the list of parameter values; table is
-            None for an unknown path.
+            (handlers, parameters): a dict of handlers by method, or what can be used like one, and
+            the list of parameter values; handlers is None for an unknown path.
         """
         table = self._exact.get(path)
         if table is not None:
@@ -55,7 +62,40 @@ class Router:
             parameters = _match(segments, parts)
             if parameters is not None:
                 return table, parameters
+        for table, context in self._tables:
+            for pattern, methods in table:
+                if pattern == path:
+                    return _Lazy(methods, context), None
+            for pattern, methods in table:
+                if "<" in pattern:
+                    parameters = _match(pattern.split("/")[1:], path.split("/")[1:])
+                    if parameters is not None:
+                        return _Lazy(methods, context), parameters
         return None, None
+
+
+class _Lazy:
+    # The handlers of one line in a table of routes, used like a dict of them.
+
+    def __init__(self, methods, context):
+        self._methods = methods
+        self._context = context
+
+    def __iter__(self):
+        return iter([method for method, _, _ in self._methods])
+
+    def __contains__(self, method):
+        return any(method == known for known, _, _ in self._methods)
+
+    def __getitem__(self, method):
+        return self.get(method)
+
+    def get(self, method):
+        for known, module, name in self._methods:
+            if known == method:
+                handler = load(module, name)
+                return lambda request, *parameters: handler(self._context, request, *parameters)
+        return None
 
 
 def _match(segments, parts):

@@ -53,6 +53,19 @@ class Server:
         """Decorator: route POST of `path`."""
         return self.route(path, None, ("POST",))
 
+    def routes(self, table, context):
+        """Route many paths by a table of literals, which stays in flash.
+
+        A route that is added by `route` costs some hundred bytes of RAM; one in a table costs
+        none, and the module of its handler is imported when it is first asked for.
+
+        Args:
+            table: (path, ((method, module, function), ...)) pairs. The function is called with
+                `context`, the request and the path's parameters.
+            context: what the handlers work on.
+        """
+        self.router.add_table(table, context)
+
     def listen(self, host, port):
         """Serve at (host, port) from now on; `transport.AddressError` when the port is taken.
 

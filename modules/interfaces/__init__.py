@@ -78,6 +78,14 @@ def create_all(configs, emit, report):
     return made
 
 
+def describe(interfaces):
+    """What the device can talk to: [{"name", "type", "title"}]."""
+    return [
+        {"name": interface.name, "type": interface.type, "title": interface.title}
+        for interface in interfaces
+    ]
+
+
 def _check_name(name):
     if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX:
         raise ValueError(f"an interface needs a name of 1 to {NAME_MAX} characters")

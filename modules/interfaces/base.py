@@ -65,10 +65,9 @@ class Interface:
         self._error = ""
         self._task = None
         self._entered = False
-        self._ended = asyncio.Event()
-        self._changing = asyncio.Lock()
+        # Made by the first start().
+        self._ended = self._changing = self._arrived = None
         self._queue = []
-        self._arrived = asyncio.Event()
         self.emit("running", False)
 
     def _checked(self, options):
@@ -134,6 +133,10 @@ class Interface:
 
     async def start(self):
         """Run the interface; nothing happens when it runs already."""
+        if self._changing is None:
+            self._changing = asyncio.Lock()
+            self._ended = asyncio.Event()
+            self._arrived = asyncio.Event()
         async with self._changing:
             if self.running:
                 return
@@ -147,6 +150,8 @@ class Interface:
 
     async def stop(self):
         """End the interface and wait until it has cleaned up; nothing happens when it has."""
+        if self._changing is None:
+            return
         async with self._changing:
             if not self.running:
                 return

@@ -20,20 +20,16 @@ A protocol has these methods; none of them may block or keep a reference to the 
 - `idle`: True while the connection may be closed to make room for another.
 """
 
-from .connection import Connection, ConnectionLost, open_connection
-from .listener import AddressError, Group, Listener
-from .poller import close_all, report, set_reporter, suspend, wake
+import lazy
 
-__all__ = (
-    "AddressError",
-    "Connection",
-    "ConnectionLost",
-    "Group",
-    "Listener",
-    "close_all",
-    "open_connection",
-    "report",
-    "set_reporter",
-    "suspend",
-    "wake",
+from . import poller  # noqa: F401, it takes its place in asyncio
+
+__getattr__ = lazy.loader(
+    globals(),
+    (
+        ("client", ("open_connection",)),
+        ("connection", ("Connection", "ConnectionLost")),
+        ("listener", ("AddressError", "Group", "Listener")),
+        ("poller", ("close_all", "report", "set_reporter", "suspend", "wake")),
+    ),
 )

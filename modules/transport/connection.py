@@ -2,17 +2,16 @@
 
 import socket
 from asyncio import core
-from errno import ECONNRESET, EINPROGRESS
+from errno import ECONNRESET
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT
 from time import ticks_add, ticks_diff, ticks_ms
 
 import micropython
+from heap import BLOCK_SIZE
+from micropython import const
 
 from . import poller
 
-# Bytes read at a time, shared by all connections. It is also the most that a protocol can leave
-# unconsumed, so it bounds message heads: 4 KiB is three TCP segments and holds any browser's.
-BLOCK_SIZE = 4096
 
 # A writer waits in `drained` while more than this is queued: half of lwIP's send buffer, so that
 # the socket never runs dry before the writer is woken.
@@ -22,9 +21,10 @@ LOW_WATER = 2880
 WRITE_TIMEOUT_MS = 30_000
 
 # The same numbers on lwIP and Linux; the unix port's socket module doesn't name them.
-_IPPROTO_TCP = 6
-_TCP_NODELAY = 1
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
 
+# Where all connections receive. Its size is also the most that a protocol can leave unconsumed.
 _block = bytearray(BLOCK_SIZE)
 _view = memoryview(_block)
 
@@ -274,78 +274,13 @@ class Connection:
             self.protocol.timed_out()
 
     def failed(self, error):
+        # Closed first: what it held may be the memory that the report needs.
+        self.abort(error)
         # A socket's errors are the peer's business; anything else is a defect or lack of memory.
         if not isinstance(error, OSError):
             poller.report("connection closed", error)
-        self.abort(error)
 
     def _watch(self, events):
         if events != self._events and self.sock is not None:
             self._events = events
             poller.current().modify(self.sock, events)
-
-
-class SecureConnection(Connection):
-    """The same with TLS, whose handshake happens as bytes come and go.
-
-    Args:
-        context: a `tls.SSLContext`.
-        hostname: what the server's certificate must be for; None makes this the server's side.
-
-    Raises:
-        OSError: there isn't the memory for it.
-    """
-
-    def __init__(self, sock, group, address, context, hostname=None):
-        super().__init__(sock, group, address)
-        self._plain = sock
-        self.sock = context.wrap_socket(
-            sock,
-            server_side=hostname is None,
-            server_hostname=hostname,
-            do_handshake_on_connect=False,
-        )
-
-    def abort(self, error=None):
-        super().abort(error)
-        # After a handshake that failed, an SSLSocket doesn't close the socket below any more.
-        self._plain.close()
-
-    def failed(self, error):
-        if isinstance(error, ValueError):
-            # How the tls module tells of a certificate that it doesn't accept.
-            error = ConnectionLost("TLS: " + str(error).strip())
-        super().failed(error)
-
-
-def open_connection(host, port, protocol, group=None, ssl=None, server_hostname=None):
-    """Begin to connect to `host`:`port` and return the `Connection` of `protocol`.
-
-    Returns at once; what is written is sent when the connection stands. A refused connection
-    ends in `protocol.connection_lost(error)`; one that is never answered is for the protocol's
-    deadline. Name resolution blocks (MicroPython's getaddrinfo), so prefer addresses.
-
-    Args:
-        ssl: a `tls.SSLContext` to connect with TLS.
-        server_hostname: what the server's certificate must be for, `host` by default.
-
-    Raises:
-        OSError: the name can't be resolved or no socket is free.
-    """
-    family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind, proto)
-    try:
-        if ssl is None:
-            connection = Connection(sock, group, address)
-        else:
-            connection = SecureConnection(sock, group, address, ssl, server_hostname or host)
-        try:
-            sock.connect(address)
-        except OSError as error:
-            if error.errno != EINPROGRESS:
-                raise
-        connection.start(protocol, connecting=True)
-    except BaseException:
-        sock.close()
-        raise
-    return connection

@@ -6,7 +6,7 @@ from errno import EAGAIN
 from select import POLLIN
 
 from . import poller
-from .connection import Connection, SecureConnection
+from .connection import Connection
 
 # Connections over the limit that are still told so (503) instead of being dropped unheard.
 OVERFLOW = 2
@@ -114,6 +114,8 @@ class Listener:
             if self._ssl is None:
                 connection = Connection(sock, group, address)
             else:
+                from .secure import SecureConnection
+
                 connection = SecureConnection(sock, group, address, self._ssl)
         except BaseException:
             sock.close()

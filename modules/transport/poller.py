@@ -232,8 +232,12 @@ def set_reporter(reporter):
 
 
 def report(message, error):
-    """Tell of an exception that ended something nobody waits for."""
-    _reporter(message, error)
+    """Tell of an exception that ended something nobody waits for; never raises."""
+    try:
+        _reporter(message, error)
+    except Exception:
+        # Most likely there is no memory for it. The event loop must go on all the same.
+        print("an error could not be reported", file=sys.stderr)
 
 
 install()

@@ -11,46 +11,38 @@ async def main():
         await server.serve_forever()
 """
 
-from .client import ClientConnection, connect
-from .connection import broadcast
-from .datastructures import Headers
-from .exceptions import (
-    ConcurrencyError,
-    ConnectionClosed,
-    ConnectionClosedError,
-    ConnectionClosedOK,
-    InvalidHandshake,
-    InvalidMessage,
-    InvalidStatus,
-    InvalidURI,
-    SecurityError,
-    WebSocketException,
-)
-from .frames import Close
-from .http11 import Request, Response
-from .protocol import State
-from .server import Server, ServerConnection, serve
+import lazy
 
-__all__ = (
-    "ClientConnection",
-    "Close",
-    "ConcurrencyError",
-    "ConnectionClosed",
-    "ConnectionClosedError",
-    "ConnectionClosedOK",
-    "Headers",
-    "InvalidHandshake",
-    "InvalidMessage",
-    "InvalidStatus",
-    "InvalidURI",
-    "Request",
-    "Response",
-    "SecurityError",
-    "Server",
-    "ServerConnection",
-    "State",
-    "WebSocketException",
-    "broadcast",
-    "connect",
-    "serve",
+# Literals, which stay in flash.
+__getattr__ = lazy.loader(
+    globals(),
+    (
+        ("client", ("ClientConnection", "connect")),
+        (
+            "client_exceptions",
+            ("InvalidHandshake", "InvalidMessage", "InvalidStatus", "InvalidURI", "SecurityError"),
+        ),
+        ("connection", ("broadcast",)),
+        ("datastructures", ("Headers",)),
+        ("deflate", ()),
+        (
+            "exceptions",
+            (
+                "ConcurrencyError",
+                "ConnectionClosed",
+                "ConnectionClosedError",
+                "ConnectionClosedOK",
+                "WebSocketException",
+            ),
+        ),
+        ("frames", ("Close",)),
+        ("handshake", ()),
+        ("request", ("Request",)),
+        ("response", ("Response",)),
+        ("opening", ()),
+        ("protocol", ("State",)),
+        ("server", ("Server", "ServerConnection")),
+        ("serving", ("serve",)),
+        ("uri", ()),
+    ),
 )

@@ -6,11 +6,12 @@ from asyncio import core, sleep
 from http11 import BadMessage, parse_response
 from transport import open_connection, report, suspend, wake
 
-from . import deflate, handshake
+from . import handshake
 from .connection import Connection, Options
 from .datastructures import Headers
-from .exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, SecurityError
-from .http11 import Request, Response
+from .client_exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, SecurityError
+from .request import Request
+from .response import Response
 from .uri import URI
 
 # Delays between attempts of `async for websocket in connect(...)`, as in Python's `websockets`.
@@ -221,7 +222,11 @@ class connect:
     async def _attempt(self, uri, headers):
         if uri.secure and self._ssl is None:
             raise ValueError("wss:// needs ssl=, a tls.SSLContext that says whom to trust")
-        extension = None if self._options.compression is None else deflate.offer()
+        extension = None
+        if self._options.compression is not None:
+            from . import deflate
+
+            extension = deflate.offer()
         head, key = handshake.request(uri, self._origin, self._subprotocols, headers, extension)
         protocol = _Handshake(uri, key, self._subprotocols, self._options)
         host, port = self._place

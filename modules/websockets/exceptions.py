@@ -1,5 +1,19 @@
 """Exceptions, named as in Python's `websockets`."""
 
+import lazy
+
+# Those that only a client knows are in a module of their own, which a server doesn't need.
+__getattr__ = lazy.loader(
+    globals(),
+    (
+        (
+            "client_exceptions",
+            ("InvalidHandshake", "InvalidMessage", "InvalidStatus", "InvalidURI", "SecurityError"),
+        ),
+    ),
+    "websockets",
+)
+
 
 class WebSocketException(Exception):
     """Base class."""
@@ -7,36 +21,6 @@ class WebSocketException(Exception):
 
 class ConcurrencyError(WebSocketException):
     """Two tasks receive from one connection at the same time."""
-
-
-class InvalidURI(WebSocketException):
-    """A URI that `connect` can't use."""
-
-
-class InvalidHandshake(WebSocketException):
-    """The opening handshake failed."""
-
-
-class InvalidMessage(InvalidHandshake):
-    """The server didn't answer in HTTP."""
-
-
-class SecurityError(InvalidHandshake):
-    """Going on would break a security rule."""
-
-
-class InvalidStatus(InvalidHandshake):
-    """The server answered with something else than 101.
-
-    Attributes:
-        response: the `http11.Response`, without its body.
-    """
-
-    def __init__(self, response):
-        super().__init__(
-            "server rejected WebSocket connection: HTTP {}".format(response.status_code)
-        )
-        self.response = response
 
 
 class ConnectionClosed(WebSocketException):

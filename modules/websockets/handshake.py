@@ -6,8 +6,6 @@ from os import urandom
 
 from http11 import tokens
 
-from . import deflate
-
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -182,4 +180,8 @@ def check_response(fields, key, subprotocols, compression=False):
     chosen = fields.get("sec-websocket-protocol")
     if chosen is not None and chosen not in (subprotocols or ()):
         raise ValueError("a subprotocol that was not asked for")
-    return chosen, deflate.accepted(extension) if extension else None
+    if not extension:
+        return chosen, None
+    from . import deflate
+
+    return chosen, deflate.accepted(extension)

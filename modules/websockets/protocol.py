@@ -11,7 +11,6 @@ from os import urandom
 import micropython
 
 from . import frames
-from .deflate import TooBig
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
 
 OPEN = 1
@@ -280,6 +279,8 @@ class Protocol:
 
     def _expand(self, payload, opcode):
         # RFC 7692 section 6.2. The limit is that of the message, whatever its compressed size.
+        from .deflate import TooBig
+
         try:
             message, size = self.deflate.expand(payload, self.max_size)
         except TooBig:

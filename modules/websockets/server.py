@@ -3,13 +3,12 @@
 import gc
 from asyncio import core, create_task
 
-from http11 import BadMessage, parse_request
 from transport import Group, Listener, report, suspend, wake
 
-from . import deflate, frames, handshake
+from . import frames, handshake
 from .connection import Connection, Options
 from .exceptions import ConnectionClosed
-from .http11 import Request, Response
+from .request import Request
 
 # Connections at a time when no group is given (see httpd.server.MAX_CONNECTIONS).
 MAX_CONNECTIONS = 12
@@ -28,82 +27,13 @@ class ServerConnection(Connection):
         self.server.check_closed()
 
 
-class _Handshake:
-    """The protocol of a connection whose request hasn't arrived."""
-
-    wanted = None
-
-    def __init__(self, transport, server, overloaded):
-        self.transport = transport
-        self._server = server
-        self._overloaded = overloaded
-        self._refused = False
-        transport.set_timeout(server.open_timeout)
-
-    @property
-    def idle(self):
-        return False
-
-    @property
-    def remote_address(self):
-        return self.transport.remote_address
-
-    def data_received(self, buf, start, end):
-        if self._refused:
-            return end
-        server = self._server
-        try:
-            head = parse_request(buf, start, end)
-            if head is None:
-                return start
-            if self._overloaded:
-                raise BadMessage(503, "too many connections")
-            if "host" not in head.fields:
-                raise BadMessage(400, "no Host header")
-        except BadMessage as error:
-            self._refuse(error.status, error.reason, ())
-            return end
-        transport = self.transport
-        transport.set_timeout(None)
-        server.begin(head.method, head.minor, head.target, head.fields, self)
-        return head.end
-
-    def accept(self, response, make_protocol):
-        transport = self.transport
-        if transport is not None:
-            transport.write(response)
-            transport.protocol = make_protocol(transport)
-            transport.resume_reading()
-
-    def refuse(self, status, detail, headers):
-        if self.transport is not None:
-            self._refuse(status, detail, headers)
-            self.transport.resume_reading()
-
-    def wait(self):
-        self.transport.pause_reading()
-
-    def _refuse(self, status, detail, headers):
-        # What is still coming is read and thrown away, see connection.LINGER_TIMEOUT_MS.
-        self._refused = True
-        self.transport.write(handshake.refusal(status, detail, headers))
-        self.transport.set_timeout(1000)
-
-    def sent(self):
-        pass
-
-    def eof_received(self):
-        self.transport.close()
-
-    def timed_out(self):
-        self.transport.abort()
-
-    def connection_lost(self, error):
-        self.transport = None
-
-
 class Server:
     """A WebSocket server: what `serve` returns.
+
+    Args:
+        keep_headers: whether `connection.request` keeps the request's headers; a browser's take
+            as much memory as the connection itself.
+        others: see `serve`.
 
     Attributes:
         connections: the open `ServerConnection`s.
@@ -118,6 +48,7 @@ class Server:
         select_subprotocol=None,
         process_request=None,
         open_timeout=10,
+        keep_headers=True,
         **options,
     ):
         self.options = Options(**options)
@@ -130,6 +61,7 @@ class Server:
         self._subprotocols = subprotocols
         self._select_subprotocol = select_subprotocol
         self._process_request = process_request
+        self._keep_headers = keep_headers
         self._closing = False
         self._waiting = core.TaskQueue()
 
@@ -137,7 +69,9 @@ class Server:
         """Accept connections at (host, port), any path; see `transport.Listener`."""
 
         def begin(transport, overloaded):
-            return _Handshake(transport, self, overloaded)
+            from .opening import Opening
+
+            return Opening(transport, self, overloaded)
 
         listener = Listener(host, port, begin, self.group, ssl=ssl)
         self.listeners.append(listener)
@@ -162,7 +96,7 @@ class Server:
             handshake.check_origin(fields, origins or self._origins)
             result = None
             if self._process_request is not None:
-                result = self._process_request(_Opening(request, reply.remote_address), request)
+                result = self._process_request(_Proposed(request, reply.remote_address), request)
                 if hasattr(result, "throw"):  # a coroutine
                     reply.wait()
                     create_task(self._process(result, request, key, reply))
@@ -202,6 +136,8 @@ class Server:
             return
         agreed = extension = None
         if self.options.compression is not None:
+            from . import deflate
+
             agreed, extension = deflate.accept(request.headers.get("sec-websocket-extensions"))
         reply.accept(
             handshake.accept_response(key, subprotocol, extension),
@@ -212,13 +148,13 @@ class Server:
         if self._select_subprotocol is None:
             return handshake.choose_subprotocol(request.headers, self._subprotocols)
         offered = handshake.offered_subprotocols(request.headers)
-        chosen = self._select_subprotocol(_Opening(request, None), offered)
+        chosen = self._select_subprotocol(_Proposed(request, None), offered)
         if chosen is not None and chosen not in offered:
             raise ValueError("select_subprotocol chose what the client doesn't know")
         return chosen
 
     def _accepted(self, transport, request, subprotocol, agreed):
-        request.shrink()
+        request.shrink(self._keep_headers)
         # What the handshake leaves behind lies between objects that stay as long as the
         # connection. Collected only when memory runs out, it would leave holes that are too small
         # for messages.
@@ -300,7 +236,7 @@ class _Reply:
         raise NotImplementedError("process_request must not be a coroutine behind httpd")
 
 
-class _Opening:
+class _Proposed:
     """The connection that `process_request` and `select_subprotocol` get before there is one."""
 
     def __init__(self, request, remote_address):
@@ -309,44 +245,6 @@ class _Opening:
 
     def respond(self, status, text):
         """Make the `Response` that refuses with a status and a text."""
+        from .response import Response
+
         return Response(status, body=text)
-
-
-class serve:
-    """Serve `handler` at (host, port): `await` it or use it as an async context manager.
-
-    Args:
-        handler: coroutine function called with each `ServerConnection`; when it returns the
-            connection is closed with 1000, when it raises with 1011.
-        host, port: where to listen.
-        ssl: a `tls.SSLContext` with the server's certificate, for wss://.
-        origins, subprotocols, select_subprotocol, process_request, compression, open_timeout,
-        ping_interval, ping_timeout, close_timeout, max_size, max_queue, write_limit: as in
-        Python's `websockets`; compression is None by default.
-        group: the `transport.Group` that the connections count in.
-
-    Raises:
-        transport.AddressError: the port is taken.
-    """
-
-    def __init__(self, handler, host, port, ssl=None, **options):
-        self._server = Server(handler, **options)
-        self._address = (host, port, ssl)
-
-    async def _start(self):
-        self._server.listen(*self._address)
-        return self._server
-
-    def __iter__(self):
-        return self._start()
-
-    __await__ = __iter__
-
-    async def __aenter__(self):
-        return await self._start()
-
-    async def __aexit__(self, *exception):
-        await self._server.__aexit__(*exception)
-
-
-__all__ = ("Server", "ServerConnection", "serve")

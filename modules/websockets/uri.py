@@ -1,6 +1,6 @@
 """WebSocket URIs (RFC 6455 section 3)."""
 
-from .exceptions import InvalidURI
+from .client_exceptions import InvalidURI
 
 
 class URI:

@@ -18,12 +18,12 @@ import asyncio
 import random
 import sys
 
+from heap import BLOCK_SIZE
 from http11 import BadMessage, parse_request
 from httpd import HTTPError, Response, Server
 from httpd.body import framing
 from httpd.connection import HTTPConnection
 from transport import set_reporter
-from transport.connection import BLOCK_SIZE
 
 ADAPTER_SHARE = 10
 

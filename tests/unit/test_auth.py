@@ -1,11 +1,11 @@
-"""device.auth: the admin password's hash, sessions, attempts, tokens."""
+"""device.auth and device.password: the hash, sessions, attempts, tokens."""
 
 import asyncio
 import os
 from binascii import hexlify
 
 import vfs
-from device import auth, storage
+from device import auth, password, storage
 from device.config import ADMIN
 from httpd import HTTPError
 
@@ -21,11 +21,16 @@ PEER = ("127.0.0.1", 40000)
 
 
 class Clock:
-    """Takes the place of auth's clock, which would have to be waited for."""
+    """Takes the place of the module's clock, which would have to be waited for."""
 
     def __init__(self):
         self.now = 1000
-        auth.time = lambda: self.now
+        password.time = lambda: self.now
+
+
+class Request:
+    def __init__(self, headers):
+        self.headers = headers
 
 
 async def raises(status, awaitable):
@@ -39,9 +44,9 @@ async def raises(status, awaitable):
 
 async def test_derive_is_pbkdf2():
     # RFC 7914 section 11, and hashlib.pbkdf2_hmac of CPython.
-    derived = await auth.derive(b"passwd", b"salt", 1)
+    derived = await password.derive(b"passwd", b"salt", 1)
     assert hexlify(derived) == b"55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
-    derived = await auth.derive(b"passwd", b"salt", 4000)
+    derived = await password.derive(b"passwd", b"salt", 4000)
     assert hexlify(derived) == b"00b27da16b64f3b7613b01c28b218ee1e9caae11e72947bc6861d5c2e9945d72"
 
 
@@ -55,26 +60,26 @@ async def test_derive_lets_others_run():
             await asyncio.sleep_ms(0)
 
     counter = asyncio.create_task(count())
-    await auth.derive(b"x" * 64, b"salt", 1000)
+    await password.derive(b"x" * 64, b"salt", 1000)
     counter.cancel()
     assert turns > 10
 
 
 def test_equal():
-    assert auth.equal(b"", b"") and auth.equal(b"ab", bytearray(b"ab"))
-    assert not auth.equal(b"ab", b"abc") and not auth.equal(b"ab", b"ac")
-    assert not auth.equal(b"bb", b"ab")
+    assert password.equal(b"", b"") and password.equal(b"ab", bytearray(b"ab"))
+    assert not password.equal(b"ab", b"abc") and not password.equal(b"ab", b"ac")
+    assert not password.equal(b"bb", b"ab")
 
 
 def test_sessions_end():
     clock = Clock()
-    sessions = auth.Sessions()
+    sessions = password.Sessions()
     token = sessions.create()
     assert len(token) == 32 and token != sessions.create()
     assert sessions.valid(token)
     for wrong in (None, "", "x", token[:-1], token + "0", "0" * 32, "\u00e4" * 32):
         assert not sessions.valid(wrong), wrong
-    clock.now += auth.SESSION_SECONDS - 1
+    clock.now += password.SESSION_SECONDS - 1
     assert sessions.valid(token)
     clock.now += 1
     assert not sessions.valid(token)
@@ -86,37 +91,37 @@ def test_sessions_end():
 
 def test_sessions_are_limited():
     Clock()
-    sessions = auth.Sessions()
-    tokens = [sessions.create() for _ in range(auth.MAX_SESSIONS + 1)]
-    assert [sessions.valid(token) for token in tokens] == [False] + [True] * auth.MAX_SESSIONS
+    sessions = password.Sessions()
+    tokens = [sessions.create() for _ in range(password.MAX_SESSIONS + 1)]
+    assert [sessions.valid(token) for token in tokens] == [False] + [True] * password.MAX_SESSIONS
     sessions.end_all()
     assert not sessions.valid(tokens[-1])
 
 
 def test_attempts_are_limited_by_source():
     clock = Clock()
-    attempts = auth.Attempts()
-    for _ in range(auth.FREE_ATTEMPTS):
+    attempts = password.Attempts()
+    for _ in range(password.FREE_ATTEMPTS):
         assert attempts.begin("a") == 0
-    assert attempts.begin("a") == auth.FIRST_WAIT
+    assert attempts.begin("a") == password.FIRST_WAIT
     assert attempts.begin("b") == 0
-    clock.now += auth.FIRST_WAIT
+    clock.now += password.FIRST_WAIT
     assert attempts.begin("a") == 0
-    assert attempts.begin("a") == 2 * auth.FIRST_WAIT
+    assert attempts.begin("a") == 2 * password.FIRST_WAIT
     for _ in range(20):
-        clock.now += auth.LONGEST_WAIT
+        clock.now += password.LONGEST_WAIT
         attempts.begin("a")
-    assert attempts.begin("a") == auth.LONGEST_WAIT
+    assert attempts.begin("a") == password.LONGEST_WAIT
     attempts.succeeded("a")
     assert attempts.begin("a") == 0
 
 
 def test_sources_are_limited():
     Clock()
-    attempts = auth.Attempts()
-    for _ in range(auth.FREE_ATTEMPTS):
+    attempts = password.Attempts()
+    for _ in range(password.FREE_ATTEMPTS):
         attempts.begin("guesser")
-    for n in range(3 * auth.MAX_SOURCES):
+    for n in range(3 * password.MAX_SOURCES):
         attempts.begin(n)
     # Others don't wash out one that must wait.
     assert attempts.begin("guesser") > 0
@@ -139,19 +144,19 @@ async def test_access():
     storage.erase(ADMIN)
     revoked = []
     access = auth.Access(lambda: revoked.append(1))
-    assert not access.has_password and access.allows({}, PEER)
+    assert not access.has_password and access.allows(Request({}), PEER)
     await raises(400, access.set_password("short"))
     await raises(400, access.set_password("x" * 65))
     await access.set_password("correct horse")
-    assert access.has_password and not access.allows({}, PEER) and revoked == [1]
+    assert access.has_password and not access.allows(Request({}), PEER) and revoked == [1]
     await raises(401, access.verify("wrong horse", PEER))
     await raises(401, access.verify("", PEER))
     await access.verify("correct horse", PEER)
     token = access.sessions.create()
     headers = {"cookie": "session=" + token}
-    assert access.allows(headers, PEER)
+    assert access.allows(Request(headers), PEER)
     access.log_out(headers)
-    assert not access.allows(headers, PEER) and revoked == [1, 1]
+    assert not access.allows(Request(headers), PEER) and revoked == [1, 1]
     # After a restart the password is the same, and nothing in the file is the password itself.
     again = auth.Access(lambda: None)
     await again.verify("correct horse", PEER)
@@ -173,8 +178,8 @@ async def test_attempts_that_run_at_once_count_before_they_fail():
         except HTTPError as error:
             statuses.append(error.status)
 
-    await asyncio.gather(*[attempt() for _ in range(auth.FREE_ATTEMPTS + 3)])
-    assert sorted(statuses) == [401] * auth.FREE_ATTEMPTS + [429] * 3
+    await asyncio.gather(*[attempt() for _ in range(password.FREE_ATTEMPTS + 3)])
+    assert sorted(statuses) == [401] * password.FREE_ATTEMPTS + [429] * 3
     storage.erase(ADMIN)
 
 

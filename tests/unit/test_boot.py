@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import vfs
-from device import boot, config
+from device import boot, config, filesystem
 
 HOST_ONLY = True
 
@@ -53,7 +53,7 @@ class Store:
     def write(self, key, data):
         if self.full:
             raise OSError(-0x1105)
-        assert len(key) <= 15 and len(data) <= boot.COPY_MAX
+        assert len(key) <= 15 and len(data) <= filesystem.COPY_MAX
         self.values[key] = bytes(data)
         self.writes += 1
 
@@ -105,7 +105,7 @@ class Mounted:
 
     def __enter__(self):
         vfs.umount("/")
-        boot.mount(self.flash, self.store, self.lines.append)
+        filesystem.mount(self.flash, self.store, self.lines.append)
         return self
 
     def __exit__(self, *error):
@@ -127,7 +127,7 @@ def read(name):
 
 
 def test_the_settings_are_those_of_the_configuration():
-    assert boot.SETTINGS == (config.NETWORK, config.APP, config.SECRETS, config.ADMIN)
+    assert filesystem.SETTINGS == (config.NETWORK, config.APP, config.SECRETS, config.ADMIN)
 
 
 def test_a_new_chip_gets_a_filesystem_without_a_word():
@@ -145,7 +145,7 @@ def test_a_read_that_fails_once_erases_nothing():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
         write("/network.json", b'{"a": 1}')
-    flash.failures = boot.MOUNT_ATTEMPTS - 1
+    flash.failures = filesystem.MOUNT_ATTEMPTS - 1
     with Mounted(flash, store) as mounted:
         assert mounted.lines == []
         assert read("/network.json") == b'{"a": 1}'
@@ -166,7 +166,7 @@ def test_the_settings_survive_a_filesystem_that_is_destroyed():
     with Mounted(flash, store):
         write("/network.json", b'{"sta": {"ssid": "site"}}')
         write("/secrets.json", b'{"sta": {"site": "secret key"}}')
-        boot.Copies(store).update()
+        filesystem.Copies(store).update()
     for index in range(2 * Flash.SIZE):
         flash.data[index] = 0
     with Mounted(flash, store) as mounted:
@@ -183,7 +183,7 @@ def test_a_file_that_can_not_be_read_is_replaced_by_its_copy_and_the_others_stay
     large = b'{"x": "' + b"y" * 900 + b'"}'
     with Mounted(flash, store):
         write("/network.json", large)
-        boot.Copies(store).update()
+        filesystem.Copies(store).update()
         write("/app.json", b'{"newer": 1}')
     block = bytes(flash.data).find(b"y" * 400) // Flash.SIZE
     broken = flash.readblocks
@@ -202,13 +202,13 @@ def test_a_file_that_can_not_be_read_is_replaced_by_its_copy_and_the_others_stay
 def test_copies_follow_the_files_and_are_written_only_when_they_change():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
-        copies = boot.Copies(store)
+        copies = filesystem.Copies(store)
         copies.update()
         assert store.values == {}
         write("/app.json", b"1")
         copies.update()
         copies.update()
-        boot.Copies(store).update()
+        filesystem.Copies(store).update()
         assert store.values == {"app.json": b"1"}
         assert store.writes == 1
         write("/app.json", b"2")
@@ -217,7 +217,7 @@ def test_copies_follow_the_files_and_are_written_only_when_they_change():
         os.remove("/app.json")
         copies.update()
         assert store.values == {}
-        write("/app.json", b"3" * (boot.COPY_MAX + 1))
+        write("/app.json", b"3" * (filesystem.COPY_MAX + 1))
         copies.update()
         assert store.values == {}
 

@@ -5,9 +5,10 @@ import gc
 import os
 from hashlib import sha256
 
+from heap import BLOCK_SIZE
 from sockets import HOST, free_port, wait_until
 from transport import AddressError, ConnectionLost, Group, Listener, open_connection
-from transport.connection import BLOCK_SIZE, LOW_WATER
+from transport.connection import LOW_WATER
 
 
 class Recorder:

@@ -6,7 +6,7 @@ import time
 
 import machine
 import network
-from device import wifi
+from device import credentials, wifi
 from device.wifi import Wifi, WifiError
 
 HOST_ONLY = True
@@ -528,17 +528,17 @@ async def test_a_radio_that_refuses():
 
 def test_ssid():
     for good in ("a", "x" * 32, "ü" * 16, " "):
-        wifi.check_ssid(good)
+        credentials.check_ssid(good)
     surrogate = bytes((0xED, 0xA0, 0x80)).decode()
     for bad in ("", "x" * 33, "ü" * 17, "a\x00", surrogate, None, 5, b"bytes", ["a"]):
-        assert raises(ValueError, wifi.check_ssid, bad).startswith("the SSID must"), bad
+        assert raises(ValueError, credentials.check_ssid, bad).startswith("the SSID must"), bad
 
 
 def test_password():
     for good in ("", "x" * 8, "x" * 63, "0123456789abcdefABCDEF0123456789" * 2):
-        wifi.check_password(good)
+        credentials.check_password(good)
     for bad in ("x" * 7, "x" * 64, "x" * 65, "with\x00nul", None, 12345678, b"bytes---"):
-        text = raises(ValueError, wifi.check_password, bad)
+        text = raises(ValueError, credentials.check_password, bad)
         assert text.startswith("the password must"), bad
         assert "xxx" not in text
 

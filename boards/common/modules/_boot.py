@@ -8,9 +8,9 @@ import gc
 from flashbdev import bdev
 
 if bdev:
-    from device import boot
+    from device import filesystem
     from nvs_store import store
 
-    boot.mount(bdev, store, print)
+    filesystem.mount(bdev, store, print)
 
 gc.collect()

@@ -2,7 +2,7 @@
 
 import esp32
 
-# Largest value; device.boot keeps no larger ones.
+# Largest value; device.filesystem keeps no larger ones.
 _MAX = 2048
 
 

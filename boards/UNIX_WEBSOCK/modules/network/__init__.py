@@ -29,11 +29,11 @@ cannot be used is reported on standard error, and the networks stay as they were
 """
 
 import binascii
-import json
-import sys
+import os
 import time
 
 import machine
+from micropython import const
 
 STA_IF = 0
 AP_IF = 1
@@ -61,48 +61,30 @@ STAT_HANDSHAKE_TIMEOUT = 204
 STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY = 210
 STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
 STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
-_ASSOC_LEAVE = 8
+_ASSOC_LEAVE = const(8)
 
 # IEEE 802.11: the SSID element carries up to 32 bytes; a passphrase has 8 to 63 characters, a
 # key given in full 64 hexadecimal digits. ESP-IDF keeps an access point's in 63 bytes.
-_SSID_MAX = 32
-_PASSWORD_MIN = 8
-_PASSWORD_MAX = 63
+_SSID_MAX = const(32)
+_PASSWORD_MIN = const(8)
+_PASSWORD_MAX = const(63)
 # MICROPY_PY_NETWORK_HOSTNAME_MAX_LEN
-_HOSTNAME_MAX = 32
-_CLIENTS_MAX = 10
-_CHANNEL_MAX = 13
-
-_NETWORK_FIELDS = (
-    "ssid",
-    "ssid_hex",
-    "password",
-    "rssi",
-    "channel",
-    "bssid",
-    "auth",
-    "hidden",
-    "dhcp",
-)
+_HOSTNAME_MAX = const(32)
+_CLIENTS_MAX = const(10)
+_CHANNEL_MAX = const(13)
 
 # ESP_ERR_INVALID_ARG, which the port has no text for.
 _INVALID_ARGUMENT = "Wifi Unknown Error 0x0102"
 
+# What is on the air, in the device's filesystem.
+AIR_FILE = "wifi_sim.json"
+
 # Between the order to leave a network and its effect.
-_LEAVE_MS = 20
+_LEAVE_MS = const(20)
 
 _STATION_ADDRESS = ("192.168.7.23", "255.255.255.0", "192.168.7.1", "192.168.7.1")
 _ACCESS_POINT_ADDRESS = ("192.168.4.1", "255.255.255.0", "192.168.4.1", "0.0.0.0")
 _NO_ADDRESS = ("0.0.0.0",) * 4
-
-_DEFAULT_AIR = """{
-    "delay_ms": 300,
-    "networks": [
-        {"ssid": "workshop", "password": "correct-horse", "rssi": -48, "channel": 6},
-        {"ssid": "guest", "rssi": -61, "channel": 1},
-        {"ssid": "attic", "password": "under-the-roof", "rssi": -87, "channel": 11, "dhcp": false}
-    ]
-}"""
 
 _hostname = "mpy-esp32"
 _country = "XX"
@@ -147,64 +129,6 @@ def ipconfig(*params, **settings):
     return _dns or WLAN(STA_IF).ifconfig()[3]
 
 
-class _Network:
-    """One network on the air, from its entry in the file. Raises ValueError for a bad one."""
-
-    def __init__(self, entry, index):
-        for key in entry:
-            if key not in _NETWORK_FIELDS:
-                raise ValueError(f"unknown field {key}")
-        if "ssid_hex" in entry:
-            self.ssid = binascii.unhexlify(entry["ssid_hex"])
-        else:
-            self.ssid = entry["ssid"].encode()
-        self.password = entry.get("password", "").encode()
-        self.rssi = entry.get("rssi", -60)
-        self.channel = entry.get("channel", 1)
-        bssid = entry.get("bssid")
-        self.bssid = _mac(bssid) if bssid else bytes((2, 0, 0, 0, 1, index))
-        self.auth = entry.get("auth", AUTH_WPA2_PSK if self.password else AUTH_OPEN)
-        self.hidden = entry.get("hidden", False)
-        self.dhcp = entry.get("dhcp", True)
-
-    def is_same(self, other):
-        return (self.ssid, self.password, self.auth) == (other.ssid, other.password, other.auth)
-
-
-class _Air:
-    """What the radio can hear, as the file says."""
-
-    def __init__(self):
-        self._text = None
-        self._take(_DEFAULT_AIR)
-
-    def refresh(self):
-        try:
-            with open(machine.FOLDER + "wifi_sim.json") as file:
-                text = file.read()
-        except OSError:
-            text = _DEFAULT_AIR
-        if text == self._text:
-            return
-        try:
-            self._take(text)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._text = text
-            print(f"wifi_sim.json: {error!r}", file=sys.stderr)
-
-    def _take(self, text):
-        settings = json.loads(text)
-        networks = [_Network(entry, i) for i, entry in enumerate(settings.get("networks", ()))]
-        stations = [_mac(station) for station in settings.get("stations", ())]
-        delay_ms = settings.get("delay_ms", 300)
-        if type(delay_ms) is not int or delay_ms < 0:
-            raise ValueError("delay_ms")
-        self.networks = sorted(networks, key=lambda network: -network.rssi)
-        self.stations = stations
-        self.delay_ms = delay_ms
-        self._text = text
-
-
 class _Station:
     """The station's driver: what it was told to do and how far it is."""
 
@@ -223,6 +147,12 @@ class _Station:
         self._requested = False
         self._failures = 0
         self._leaving_since = None
+
+    @property
+    def listens(self):
+        """Whether what is on the air makes a difference."""
+        busy = self.joining_since is not None or self._leaving_since is not None
+        return busy or self.network is not None
 
     def refresh(self, air):
         now = time.ticks_ms()
@@ -353,7 +283,7 @@ class _AccessPoint:
 class _Radio:
     """What both interfaces share."""
 
-    air = _Air()
+    air = None  # made when something listens
     station = _Station()
     access_point = _AccessPoint()
     macs = {}
@@ -362,9 +292,28 @@ class _Radio:
     protocol = 7
 
 
+def _air():
+    if _Radio.air is None:
+        from .air import Air
+
+        _Radio.air = Air()
+    return _Radio.air
+
+
+def _is_file():
+    try:
+        os.stat(machine.FOLDER + AIR_FILE)
+    except OSError:
+        return False
+    return True
+
+
 def _refresh():
-    _Radio.air.refresh()
-    _Radio.station.refresh(_Radio.air)
+    station = _Radio.station
+    if _Radio.air is not None or station.listens or _is_file():
+        air = _air()
+        air.refresh()
+        station.refresh(air)
 
 
 class WLAN:
@@ -460,10 +409,11 @@ class WLAN:
             raise OSError("STA must be active")
         if station.joining_since is not None:
             return []
-        time.sleep_ms(_Radio.air.delay_ms)
+        air = _air()
+        time.sleep_ms(air.delay_ms)
         return [
             (b"" if n.hidden else n.ssid, n.bssid, n.channel, n.rssi, n.auth, False)
-            for n in _Radio.air.networks
+            for n in air.networks
         ]
 
     def config(self, *params, **settings):
@@ -545,7 +495,8 @@ class WLAN:
         return _Radio.station if self._id == STA_IF else _Radio.access_point
 
     def _stations(self):
-        return _Radio.air.stations if _Radio.access_point.active else []
+        air = _Radio.air
+        return air.stations if air is not None and _Radio.access_point.active else []
 
     def _require(self, interface_id):
         if self._id != interface_id:
@@ -658,13 +609,6 @@ class WLAN:
 
 def _bytes(text):
     return text.encode() if isinstance(text, str) else bytes(text)
-
-
-def _mac(text):
-    mac = binascii.unhexlify(text.replace(":", ""))
-    if len(mac) != 6:
-        raise ValueError(f"MAC address {text}")
-    return mac
 
 
 def _address(text):

@@ -1,0 +1,45 @@
+"""Names of a package that are imported when they are first asked for (PEP 562).
+
+A frozen module's code is in flash, but its functions, classes and globals become objects in RAM
+when it is imported: what a device never uses costs it nothing this way.
+"""
+
+import gc
+import sys
+
+
+def load(path, name):
+    """`name` of the module at `path`, or the module itself when `name` is None.
+
+    Importing a module leaves much garbage between objects that stay for ever; collected before,
+    there are fewer holes that are too small for anything else.
+    """
+    if path not in sys.modules:
+        gc.collect()
+    # With names to take from it, __import__ gives the module and not its package.
+    module = __import__(path, None, None, (name,))
+    return module if name is None else getattr(module, name)
+
+
+def loader(namespace, table, package=None):
+    """Make the `__getattr__` of a package, or of a module in one.
+
+    Args:
+        namespace: its globals().
+        table: (module, names) pairs: the package's modules, and what it takes from each. These
+            names are its `__all__`.
+        package: the package's name, where it isn't the namespace's own.
+    """
+    prefix = (package or namespace["__name__"]) + "."
+
+    def get(name):
+        for module, names in table:
+            if name == module or name in names:
+                value = load(prefix + module, None if name == module else name)
+                namespace[name] = value
+                return value
+        if name == "__all__":
+            return tuple([name for _, names in table for name in names])
+        raise AttributeError(name)
+
+    return get

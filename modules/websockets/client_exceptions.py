@@ -1,0 +1,33 @@
+"""The exceptions of `connect`; users take them from `websockets.exceptions`."""
+
+from .exceptions import WebSocketException
+
+
+class InvalidURI(WebSocketException):
+    """A URI that `connect` can't use."""
+
+
+class InvalidHandshake(WebSocketException):
+    """The opening handshake failed."""
+
+
+class InvalidMessage(InvalidHandshake):
+    """The server didn't answer in HTTP."""
+
+
+class SecurityError(InvalidHandshake):
+    """Going on would break a security rule."""
+
+
+class InvalidStatus(InvalidHandshake):
+    """The server answered with something else than 101.
+
+    Attributes:
+        response: the `http11.Response`, without its body.
+    """
+
+    def __init__(self, response):
+        super().__init__(
+            "server rejected WebSocket connection: HTTP {}".format(response.status_code)
+        )
+        self.response = response

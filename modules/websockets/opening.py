@@ -1,0 +1,81 @@
+"""The opening handshake on a port of its own, without an HTTP server."""
+
+from http11 import BadMessage, parse_request
+
+from . import handshake
+
+
+class Opening:
+    """The protocol of a connection whose request hasn't arrived.
+
+    Args:
+        server: the `server.Server` that accepts or refuses it.
+        overloaded: whether to refuse whatever comes.
+    """
+
+    wanted = None
+    idle = False
+
+    def __init__(self, transport, server, overloaded):
+        self.transport = transport
+        self._server = server
+        self._overloaded = overloaded
+        self._refused = False
+        transport.set_timeout(server.open_timeout)
+
+    @property
+    def remote_address(self):
+        return self.transport.remote_address
+
+    def data_received(self, buf, start, end):
+        if self._refused:
+            return end
+        server = self._server
+        try:
+            head = parse_request(buf, start, end)
+            if head is None:
+                return start
+            if self._overloaded:
+                raise BadMessage(503, "too many connections")
+            if "host" not in head.fields:
+                raise BadMessage(400, "no Host header")
+        except BadMessage as error:
+            self._refuse(error.status, error.reason, ())
+            return end
+        transport = self.transport
+        transport.set_timeout(None)
+        server.begin(head.method, head.minor, head.target, head.fields, self)
+        return head.end
+
+    def accept(self, response, make_protocol):
+        transport = self.transport
+        if transport is not None:
+            transport.write(response)
+            transport.protocol = make_protocol(transport)
+            transport.resume_reading()
+
+    def refuse(self, status, detail, headers):
+        if self.transport is not None:
+            self._refuse(status, detail, headers)
+            self.transport.resume_reading()
+
+    def wait(self):
+        self.transport.pause_reading()
+
+    def _refuse(self, status, detail, headers):
+        # What is still coming is read and thrown away, see connection.LINGER_TIMEOUT_MS.
+        self._refused = True
+        self.transport.write(handshake.refusal(status, detail, headers))
+        self.transport.set_timeout(1000)
+
+    def sent(self):
+        pass
+
+    def eof_received(self):
+        self.transport.close()
+
+    def timed_out(self):
+        self.transport.abort()
+
+    def connection_lost(self, error):
+        self.transport = None
