@@ -28,10 +28,12 @@ def main():
         if not boot.on_chip:
             raise
         # The device's own app failed. After some of these starts the next is in safe mode.
-        from device import recovery
+        try:
+            from device import recovery
 
-        recovery.keep(error)
-        board.restart()
+            recovery.keep(error)
+        finally:
+            board.restart()
 
 
 def _run(boot, config):
@@ -41,15 +43,16 @@ def _run(boot, config):
         from device import recovery
 
         text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
+    elif name == apps.DEVICE:
+        text = None
     else:
+        # Before the app: it may leave no memory for an import.
+        from device import recovery
+
         try:
             app_main = apps.load(name)
             app_main(config)
         except Exception as error:
-            if name == apps.DEVICE:
-                raise
-            from device import recovery
-
             text = recovery.keep(error)
         else:
             return

@@ -12,7 +12,6 @@ from micropython import const
 
 from . import poller
 
-
 # A writer waits in `drained` while more than this is queued: half of lwIP's send buffer, so that
 # the socket never runs dry before the writer is woken.
 LOW_WATER = 2880

@@ -7,9 +7,9 @@ from http11 import BadMessage, parse_response
 from transport import open_connection, report, suspend, wake
 
 from . import handshake
+from .client_exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, SecurityError
 from .connection import Connection, Options
 from .datastructures import Headers
-from .client_exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, SecurityError
 from .request import Request
 from .response import Response
 from .uri import URI

@@ -1,5 +1,8 @@
 """httpd: router, request, response, ranges and negotiation, each without a connection."""
 
+import os
+import sys
+
 import assets
 from http11 import BadMessage, Head
 from httpd import HTTPError, Response, asset, redirect
@@ -9,6 +12,9 @@ from httpd.ranges import content_range, part_of
 from httpd.request import Request, parse_form, unquote
 from httpd.response import from_error, make
 from httpd.router import Router
+
+# Where a module that a test makes is found: the working directory, a temporary one.
+sys.path.append(os.getcwd())
 
 
 def request(target="/", method="GET", **headers):
@@ -52,6 +58,41 @@ def test_methods_share_a_path():
     assert router.find("/a")[0] == {"GET": 1, "PUT": 2, "POST": 2}
     raises(ValueError, router.add, "/<x>", 3, ("PUT",))
     raises(ValueError, router.add, "no/slash", 3, ("PUT",))
+
+
+def test_tables_import_their_handlers_when_asked():
+    with open("table_handlers.py", "w") as file:
+        file.write(
+            "def show(context, request, *names):\n    return context, request, names\n"
+            "def change(context, request):\n    return 'changed'\n"
+        )
+    router = Router()
+    router.add_table(
+        (
+            ("/<name>", (("GET", "table_handlers", "show"),)),
+            ("/a", (("GET", "table_handlers", "show"), ("PUT", "table_handlers", "change"))),
+            ("/b/<rest:path>", (("GET", "missing_module", "show"),)),
+        ),
+        "context",
+    )
+    handlers, parameters = router.find("/a")
+    assert "table_handlers" not in sys.modules
+    # An exact path wins over a pattern here too.
+    assert parameters is None and list(handlers) == ["GET", "PUT"]
+    assert "GET" in handlers and "POST" not in handlers and handlers.get("POST") is None
+    assert handlers["GET"](1) == ("context", 1, ())
+    assert handlers.get("PUT")(1) == "changed"
+    handlers, parameters = router.find("/c")
+    assert parameters == ["c"] and handlers["GET"](1, *parameters) == ("context", 1, ("c",))
+    raises(ImportError, router.find("/b/c/d")[0].get, "GET")
+    assert router.find("/c/d") == (None, None)
+
+
+def test_single_routes_win_over_tables():
+    router = Router()
+    router.add_table((("/a", (("GET", "table_handlers", "show"),)),), None)
+    router.add("/<x>", 1, ("GET",))
+    assert router.find("/a") == ({"GET": 1}, ["a"])
 
 
 # Request

@@ -4,9 +4,10 @@ import asyncio
 import json
 import sys
 
-import machine
 import micropython
 from umachine import PinBase
+
+import machine
 
 
 class _Pad:

@@ -4,6 +4,7 @@ import io
 import select
 
 import hostio
+
 import machine
 
 from .pin import Pin
