@@ -1,7 +1,7 @@
 """Pack frozen_www/ into the frozen module `assets`, build/assets/assets.py.
 
-Each file becomes a tuple of literals, which stays in flash: the content as it is sent (gzipped
-where that is smaller) and the response heads that go with it, for 200 and for 304.
+Each file becomes a tuple of literals, which stays in flash: the whole response to a GET, whose
+content is gzipped where that is smaller, as one literal, and the head of a 304.
 
 A file that a page refers to gets a name with a hash of its content and may be cached for ever
 (RFC 8246); pages, and files that nothing refers to, keep their names and are revalidated by their
@@ -296,18 +296,33 @@ def pack(files, minify=minifier.unchanged):
     return Packer(files, minify).assets()
 
 
+def record(asset):
+    """What is frozen of an Asset. Head and content are one literal, so that one write sends both
+    without a copy in RAM."""
+    return (
+        asset.name,
+        asset.etag,
+        asset.content_type,
+        asset.encoding,
+        asset.size,
+        asset.head_304,
+        len(asset.head),
+        asset.head + asset.body,
+    )
+
+
 def module_text(assets):
     """The text of the frozen module: nothing but literals, so that all of it stays in flash."""
-    fields = ("name", "etag", "content_type", "encoding", "size", "head", "head_304", "body")
     lines = [
-        '"""The packed web page; written by the build from frozen_www/."""',
+        '"""Packed web files; written by the build (ci/pack_assets.py)."""',
         "",
-        f"# ({', '.join(fields)}), sorted by name",
+        "# (name, etag, content_type, encoding, size, head_304, head_size, response), by name;",
+        "# response is the head of a 200, head_size bytes long, and the content.",
         "ASSETS = (",
     ]
     for asset in assets:
         lines.append("    (")
-        lines += [f"        {getattr(asset, field)!r}," for field in fields]
+        lines += [f"        {value!r}," for value in record(asset)]
         lines.append("    ),")
     lines.append(")")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
 """The page and its files, frozen into the image by the build (ci/pack_assets.py).
 
-They are tuples of literals in one frozen module, so that they stay in flash: an asset is sent as
-slices of a memoryview and never copied to RAM. Its response heads are made at build time.
+They are tuples of literals in one frozen module, so that they stay in flash. The whole response,
+head and content, is made at build time and one of these literals: it is sent from where it is and
+never copied to RAM.
 """
 
 import io
@@ -35,9 +36,9 @@ class Asset:
             self.content_type,
             self.encoding,
             self.size,
-            self._head,
             self._head_304,
-            self._body,
+            self._head_size,
+            self._response,
         ) = record
 
     def __call__(self, request):
@@ -61,7 +62,7 @@ class Asset:
         if "if-match" in headers:
             _check_match(headers["if-match"], etag)
         fields = [("ETag", etag), ("Accept-Ranges", "bytes")]
-        for line in str(self._head, "utf-8").split("\r\n")[1:-2]:
+        for line in str(self._response[: self._head_size], "utf-8").split("\r\n")[1:-2]:
             name, _, value = line.partition(": ")
             if name not in _OF_REPRESENTATION:
                 fields.append((name, value))
@@ -77,12 +78,15 @@ class Asset:
         if self.encoding:
             from .files import Blocks
 
-            packed = io.BytesIO(self._body)
+            # BytesIO refers to bytes, but would copy a memoryview of them.
+            packed = io.BytesIO(self._response)
+            packed.seek(self._head_size)
             body = Blocks(deflate.DeflateIO(packed, deflate.GZIP, WINDOW_BITS), length, first)
         elif part is None:
             return self
         else:
-            body = memoryview(self._body)[first : first + length]
+            first += self._head_size
+            body = memoryview(self._response)[first : first + length]
         return Response(body, status, self.content_type, fields, length)
 
     def send(self, request, write, connection):
@@ -95,15 +99,20 @@ class Asset:
         Returns:
             The status sent.
         """
+        response, size = self._response, self._head_size
+        status = 200
         if matches(request.headers.get("if-none-match"), self.etag):
-            status, head, body = 304, self._head_304, None
+            status, response = 304, self._head_304
+            size = len(response)
+        if connection is None:
+            if request.method == "HEAD":
+                response = memoryview(response)[:size]
+            write(response)
         else:
-            status, head, body = 200, self._head, self._body
-        if connection is not None:
-            head = head[:-2] + "Connection: {}\r\n\r\n".format(connection).encode()
-        write(head)
-        if body and request.method != "HEAD":
-            write(body)
+            option = "Connection: {}\r\n\r\n".format(connection)
+            write(response[: size - 2] + option.encode())
+            if request.method != "HEAD" and size < len(response):
+                write(memoryview(response)[size:])
         return status
 
 

@@ -205,10 +205,16 @@ def test_the_module_is_one_tuple_of_literals(assets):
     assert [target.id for target in assignment.targets] == ["ASSETS"]
     for node in ast.walk(assignment.value):
         assert isinstance(node, ast.Tuple | ast.Constant | ast.Load)
-    assert ast.literal_eval(assignment.value) == tuple(
-        (a.name, a.etag, a.content_type, a.encoding, a.size, a.head, a.head_304, a.body)
-        for a in assets
-    )
+    assert ast.literal_eval(assignment.value) == tuple(map(pack_assets.record, assets))
+
+
+def test_a_record_has_the_whole_response_as_one_literal(assets):
+    for asset in assets:
+        *fields, head_304, head_size, response = pack_assets.record(asset)
+        assert fields == [asset.name, asset.etag, asset.content_type, asset.encoding, asset.size]
+        assert head_304 == asset.head_304
+        assert response[:head_size] == asset.head
+        assert response[head_size:] == asset.body
 
 
 def test_no_files_make_an_empty_module():

@@ -21,17 +21,9 @@ def _asset(name, etag, content_type, encoding, size, body):
     head += "Content-Length: {}\r\nContent-Security-Policy: default-src 'none'\r\n".format(
         len(body)
     )
-    head_304 = "HTTP/1.1 304 Not Modified\r\n" + fields
-    return (
-        name,
-        etag,
-        content_type,
-        encoding,
-        size,
-        (head + fields).encode(),
-        head_304.encode(),
-        body,
-    )
+    head = (head + fields).encode()
+    head_304 = ("HTTP/1.1 304 Not Modified\r\n" + fields).encode()
+    return name, etag, content_type, encoding, size, head_304, len(head), head + body
 
 
 _PACKED = _gzip(PAGE)

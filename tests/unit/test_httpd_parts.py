@@ -246,19 +246,35 @@ def content(response):
 
 def test_asset_goes_out_as_packed():
     page = asset("page.htm")
-    written = []
+    _, _, _, _, _, head_304, head_size, response = assets.ASSETS[0]
     accepting = request(accept_encoding="gzip")
     assert page(accepting) is page
-    assert page.send(accepting, written.append, "close") == 200
-    head, body = written
-    assert b"Content-Encoding: gzip" in head and head.endswith(b"\r\nConnection: close\r\n\r\n")
-    assert body is assets.ASSETS[0][7]
-    written.clear()
-    assert page.send(request(method="HEAD"), written.append, None) == 200
-    assert written == [assets.ASSETS[0][5]]
-    written.clear()
-    assert page.send(request(if_none_match=page.etag), written.append, None) == 304
-    assert written == [assets.ASSETS[0][6]]
+
+    def sent(request, option=None):
+        written = []
+        status = page.send(request, written.append, option)
+        return status, written
+
+    # The very object that is in flash.
+    status, (whole,) = sent(accepting)
+    assert status == 200 and whole is response
+    assert sent(request(method="HEAD")) == (200, [response[:head_size]])
+    assert sent(request(if_none_match=page.etag)) == (304, [head_304])
+    assert sent(request(method="HEAD", if_none_match=page.etag)) == (304, [head_304])
+
+
+def test_asset_with_a_connection_option():
+    page = asset("page.htm")
+    _, _, _, _, _, head_304, head_size, response = assets.ASSETS[0]
+    option = b"Connection: close\r\n\r\n"
+    for conditions, status, expected in (
+        ({}, 200, [response[: head_size - 2] + option, response[head_size:]]),
+        ({"method": "HEAD"}, 200, [response[: head_size - 2] + option]),
+        ({"if_none_match": page.etag}, 304, [head_304[:-2] + option]),
+    ):
+        written = []
+        assert page.send(request(**conditions), written.append, "close") == status
+        assert written == expected, conditions
 
 
 def test_asset_is_inflated_for_who_takes_no_gzip():

@@ -2,8 +2,8 @@
 
 import gc
 
-from bench_data import BYTES  # 30,000 that don't compress, a literal made by manifest.py
-from httpd import Response
+from bench_assets import ASSETS  # made by manifest.py
+from httpd import Asset
 from websockets import ConnectionClosed, Server
 
 # As large as the largest message measured, with room for fragments.
@@ -36,7 +36,8 @@ def add(server, group):
     """Add the routes to an `httpd.Server`."""
     sink = _Sink()
     server.route("/bench/ok", lambda request: "ok")
-    server.route("/bench/30k", lambda request: Response(BYTES, 200, "text/html"))
+    for record in ASSETS:
+        server.route("/bench/" + record[0], Asset(record))
     server.route("/bench/echo", Server(_echo, group=group, max_size=MAX_SIZE).upgrade)
     server.route("/bench/sink", Server(sink.serve, group=group, max_size=MAX_SIZE).upgrade)
     server.route("/bench/sink/count", sink.count)
