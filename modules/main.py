@@ -8,7 +8,6 @@ import gc
 import apps
 import board
 import heap
-from device.boot import Boot
 from device.config import Config
 from device.log import log
 from transport import close_all
@@ -18,15 +17,20 @@ def main():
     """Run until interrupted. SystemExit and KeyboardInterrupt pass through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
     gc.threshold(heap.SIZE // 8)
+    if not hasattr(board, "store"):
+        # A program on a computer, which has nothing of what a chip needs.
+        _run(Config(board.overrides))
+        return
+    from device.boot import Boot
+
     boot = Boot(board, log)
     try:
-        _run(boot, Config(boot.overrides()))
+        boot.start()
+        _run(Config(boot.overrides()), boot.safe)
     except KeyboardInterrupt:
         boot.release()
         raise
     except Exception as error:
-        if not boot.on_chip:
-            raise
         # The device's own app failed. After some of these starts the next is in safe mode.
         try:
             from device import recovery
@@ -36,13 +40,12 @@ def main():
             board.restart()
 
 
-def _run(boot, config):
-    boot.start()
+def _run(config, safe=""):
     name = config.get("app")
-    if boot.safe:
+    if safe:
         from device import recovery
 
-        text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
+        text = "safe mode: {}\n{}".format(safe, recovery.last())
     elif name == apps.DEVICE:
         text = None
     else:

@@ -3,8 +3,8 @@
 The board gives what is the chip's: `store`, a small store outside of the filesystem with
 read(key), write(key, data) and remove(key); `watchdog(timeout_ms)`, which makes an object with
 feed(); `feed_always(watchdog)`; `held()`, whether the user asks for safe mode; `deliberate()`,
-whether this start follows an order and no failure; `restart()`. On a board without `store`, which
-the host is, nothing of this happens.
+whether this start follows an order and no failure; `restart()`. A board without `store`, which
+the host is, has nothing of this.
 """
 
 import asyncio
@@ -33,7 +33,6 @@ class Boot:
         report: called with a level and a line.
 
     Attributes:
-        on_chip: False on a board that has nothing of this.
         safe: why this start is in safe mode, "" when it is not.
     """
 
@@ -41,9 +40,8 @@ class Boot:
         self._board = board
         self._report = report
         self._watchdog = None
-        self.on_chip = hasattr(board, "store")
         self.safe = ""
-        if not self.on_chip or board.deliberate():
+        if board.deliberate():
             return
         count = self._count()
         if board.held():
@@ -73,8 +71,7 @@ class Boot:
 
     def start(self):
         """Have the event loop feed the watchdog, as soon as it runs."""
-        if self.on_chip:
-            asyncio.create_task(self._watch())
+        asyncio.create_task(self._watch())
 
     async def _watch(self):
         from .filesystem import Copies
@@ -99,7 +96,6 @@ class Boot:
 
     def release(self):
         """Somebody interrupted the app for the REPL: the watchdog must not end that."""
-        if self.on_chip:
-            self._set_count(0)
-            if self._watchdog is not None:
-                self._board.feed_always(self._watchdog)
+        self._set_count(0)
+        if self._watchdog is not None:
+            self._board.feed_always(self._watchdog)

@@ -138,8 +138,8 @@ class Device:
         for client in list(self.sockets.connections):
             client.start_closing(_LOGGED_OUT, "log in again")
 
-    async def _serve_client(self, client):
-        await self.hub.serve(client, self.handle)
+    def _serve_client(self, client):
+        return self.hub.serve(client, self.handle)
 
     def _reboot(self):
         asyncio.create_task(self._restart())

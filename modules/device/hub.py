@@ -13,6 +13,23 @@ from websockets import ConnectionClosed, broadcast
 from .log import log
 
 
+# Bytes of a fragment, more or less: some of them fill a TCP segment.
+PIECE = 512
+
+
+def _json_pieces(values):
+    """The JSON of a dict with text keys, as an iterator of texts."""
+    text = ""
+    before = "{"
+    for key in list(values):
+        text += before + json.dumps(key) + ": " + json.dumps(values.get(key))
+        before = ", "
+        if len(text) >= PIECE:
+            yield text
+            text = ""
+    yield text + ("{}" if before == "{" else "}")
+
+
 class Hub:
     """State and clients.
 
@@ -91,7 +108,8 @@ class Hub:
         """
         # Changes under way are in the state already: nobody gets them twice.
         self.flush()
-        await client.send(json.dumps(self.state))
+        # In fragments: as one text it would be the largest thing that is ever in memory.
+        await client.send(_json_pieces(self.state))
         self.clients.add(client)
         log("info", "client joined: {} ({})".format(client.request.path, len(self.clients)))
         try:

@@ -11,7 +11,7 @@ MAX_LINES = 64
 MAX_LINE = 160
 
 # Bytes of all lines: on a small heap the last lines have to do.
-MAX_SIZE = min(8192, heap.SIZE // 32)
+MAX_SIZE = min(8192, heap.SIZE // 48)
 
 _lines = []
 _size = 0

@@ -40,6 +40,13 @@ class Connection:
     is cancelled leaves the stream whole.
     """
 
+    # Further attributes once they are needed; an idle connection does without.
+    deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
+    _tail = None  # received but not consumed
+    _progress = 0  # ticks_ms of the last byte that the peer took while bytes are queued
+    _waiting = None  # tasks in drained()
+    _closing = False
+
     def __init__(self, sock, group=None, address=None):
         sock.setblocking(False)
         # Without it a second small write waits for the peer's delayed ACK, about 40 ms.
@@ -48,14 +55,9 @@ class Connection:
         self.group = group
         self._address = address  # the peer's, as the socket module gives it
         self.protocol = None
-        self.deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
         self.queued = 0  # bytes written but not taken by the socket
         self._queue = None
-        self._tail = None  # received but not consumed
         self._events = 0
-        self._progress = 0  # ticks_ms of the last byte that the peer took while bytes are queued
-        self._waiting = None  # tasks in drained()
-        self._closing = False
 
     def start(self, protocol, connecting=False):
         """Begin to deliver to `protocol`. `connecting`: the socket is not connected yet."""

@@ -114,21 +114,23 @@ class Connection:
 
     idle = False
 
+    # Further attributes once they are needed; an idle connection does without.
+    latency = 0
+    dropped = 0
+    _others = None  # tasks that wait for the end, or for a fragmented message to be sent
+    _pings = None  # Pongs not answered yet, oldest first; not the keepalive's
+    _keepalive = None
+    _fragmenting = False
+
     def __init__(self, transport, options, request, subprotocol, deflate, is_client):
         self.transport = transport
         self.protocol = Protocol(is_client, options.max_size, deflate)
         self.options = options
         self.request = request
         self.subprotocol = subprotocol
-        self.latency = 0
-        self.dropped = 0
         self.wanted = None
         self._messages = []
         self._receivers = core.TaskQueue()
-        self._others = None  # tasks that wait for the end, or for a fragmented message to be sent
-        self._pings = None  # Pongs not answered yet, oldest first; not the keepalive's
-        self._keepalive = None
-        self._fragmenting = False
         transport.set_timeout(options.ping_interval)
 
     # From the transport

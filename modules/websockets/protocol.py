@@ -53,6 +53,18 @@ class Protocol:
         close_sent, close_rcvd: the `Close` sent and received.
     """
 
+    # Further attributes once they are needed; an idle connection does without.
+    close_sent = None
+    close_rcvd = None
+    fault = None
+    _opcode = 0  # of the message being received: TEXT or BINARY, and _COMPRESSED
+    _fin = False  # of the current frame
+    _key = None
+    _frame = 0  # where in _message the frame begins
+    _fill = 0  # where its next byte goes
+    _utf8 = 0  # state of the text's validation
+    _deaf = False  # nothing is parsed any more
+
     def __init__(self, is_client, max_size, deflate=None):
         self.is_client = is_client
         self.max_size = max_size
@@ -62,18 +74,8 @@ class Protocol:
         self.data = None
         self.output = []
         self.wanted = None
-        self.close_sent = None
-        self.close_rcvd = None
-        self.fault = None
         self._message = None  # bytearray of the message being received
-        self._opcode = 0  # and whether it is TEXT or BINARY, and _COMPRESSED
-        self._fin = False  # of the current frame
-        self._key = None
-        self._frame = 0  # where in _message the frame begins
-        self._fill = 0  # where its next byte goes
-        self._left = 0  # how many are missing
-        self._utf8 = 0  # state of the text's validation
-        self._deaf = False  # nothing is parsed any more
+        self._left = 0  # how many of the current frame's bytes are missing
 
     # Receiving
 

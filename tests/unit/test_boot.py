@@ -230,18 +230,6 @@ def start(board):
     return boot.Boot(board, lambda *line: lines.append(line)), lines
 
 
-def test_the_host_has_none_of_this():
-    class Host:
-        overrides = {"http/port": 80}
-
-    begun, lines = start(Host)
-    assert not begun.on_chip and not begun.safe
-    assert begun.overrides() == {"http/port": 80}
-    begun.start()
-    begun.release()
-    assert lines == []
-
-
 def test_starts_that_do_not_last_lead_to_safe_mode_and_out_of_it_again():
     board = Board()
     for _ in range(boot.CRASHES):
