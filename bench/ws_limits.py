@@ -1,6 +1,6 @@
 """Measures what the WebSocket code promises about memory, on the 32-bit build.
 
-- a heap of 64 KiB: 8 clients exchange messages of 4 KiB for 10,000 rounds
+- the whole image with a heap of 64 KiB: 8 clients exchange messages of 4 KiB for 10,000 rounds
 - 100,000 messages on one connection: the heap in use stays the same
 - one message to 50 clients: how long it takes, and what it leaves behind
 
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import wsload
+from http_limits import image
 from run import free_port
 
 BENCH = Path(__file__).resolve().parent
@@ -27,12 +28,12 @@ SLACK = 2048
 
 
 @contextlib.contextmanager
-def echo_server(heap):
-    """Start ws_echo.py with `heap`; gives (port, process)."""
+def echo_server():
+    """Start ws_echo.py; gives (port, process)."""
     if not INTERPRETER.exists():
         sys.exit('run "make host32" first')
     port = free_port()
-    command = [str(INTERPRETER), "-X", f"heapsize={heap}", str(BENCH / "ws_echo.py"), str(port)]
+    command = [str(INTERPRETER), "-X", "heapsize=256k", str(BENCH / "ws_echo.py"), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             process.stdout.readline()
@@ -79,8 +80,8 @@ def exchange(sockets, rounds, size):
 
 
 def small_heap(rounds):
-    with echo_server("64k") as (port, _):
-        sockets = [wsload.open_websocket(port, "/") for _ in range(8)]
+    with image(64 << 10, "--bench") as port:
+        sockets = [wsload.open_websocket(port, "/bench/echo") for _ in range(8)]
         start = time.monotonic()
         exchange(sockets, rounds, 4096)
         rate = 8 * rounds / (time.monotonic() - start)
@@ -88,7 +89,7 @@ def small_heap(rounds):
 
 
 def flat_memory(count):
-    with echo_server("256k") as (port, _):
+    with echo_server() as (port, _):
         probe = wsload.open_websocket(port, "/mem")
         sock = wsload.open_websocket(port, "/")
         exchange([sock], 100, 100)
@@ -101,7 +102,7 @@ def flat_memory(count):
 
 
 def fan_out(count):
-    with echo_server("256k") as (port, _):
+    with echo_server() as (port, _):
         probe = wsload.open_websocket(port, "/mem")
         sockets = [wsload.open_websocket(port, "/all") for _ in range(50)]
         payload = os.urandom(1000)
