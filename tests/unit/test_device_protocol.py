@@ -127,6 +127,63 @@ def test_events_follow_the_changes_before_them_and_are_not_kept():
     assert hub.state == {"pump/running": True}
 
 
+class Client:
+    """A connection whose peer takes one piece at a time, and leaves after `messages`."""
+
+    dropped = 0
+
+    class request:
+        path = "/"
+
+    def __init__(self, *messages):
+        self.messages = list(messages)
+        self.sent = []
+
+    async def send(self, message):
+        text = ""
+        for piece in (message,) if isinstance(message, str) else message:
+            text += piece
+            await asyncio.sleep_ms(5)
+        self.sent.append(json.loads(text))
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.messages:
+            raise StopAsyncIteration
+        return self.messages.pop(0)
+
+
+async def join(size):
+    """What a client is sent that joins while the state, of `size` keys, changes."""
+    hub = Hub()
+    hub.update({"key {}".format(i): ["é", i] for i in range(size)})
+    await asyncio.sleep_ms(5)
+    client = Client("hello")
+    handled = []
+
+    async def handle(sender, message):
+        handled.append(message)
+
+    task = asyncio.create_task(hub.serve(client, handle))
+    await asyncio.sleep_ms(1)
+    hub.update({"key 0": "new", "key 1": None})
+    await task
+    assert handled == ["hello"] and not hub.clients
+    return hub.state, client.sent
+
+
+async def test_joining_client_gets_the_state_and_what_changes_meanwhile():
+    assert await join(0) == ({"key 0": "new"}, [{}, {"key 0": "new"}])
+    for size in (2, 200):
+        state, (seen, changed) = await join(size)
+        assert changed == {"key 0": "new", "key 1": None}
+        seen.update(changed)
+        del seen["key 1"]
+        assert seen == state and len(state) == size - 1
+
+
 def test_log_keeps_the_last_lines_cut_and_on_one_line():
     for i in range(log_module.MAX_LINES + 5):
         log_module.log("info", "line {}\nsecond".format(i))
