@@ -6,6 +6,7 @@ from time import ticks_diff, ticks_ms
 
 import micropython
 from http11 import BadMessage, parse_request, tokens
+from micropython import const
 from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
@@ -39,32 +40,15 @@ IDLE_TIMEOUT_MS = 30_000
 DISCARD_LIMIT = 65_536
 LINGER_TIMEOUT_MS = 2_000
 
-_HEAD = 0  # waiting for a request
-_BODY = 1  # a handler runs and may ask for the body
-_BUSY = 2  # a handler runs, the body is complete
-_SENDING = 3  # the response waits for the client to take it
-_STREAM = 4  # a handler runs and sends the response's body
-_DISCARD = 5  # throwing away the rest of a body
-_LINGER = 6  # throwing away everything until the client closes
-
+_HEAD = const(0)  # waiting for a request
+_BODY = const(1)  # a handler runs and may ask for the body
+_BUSY = const(2)  # a handler runs, the body is complete
+_SENDING = const(3)  # the response waits for the client to take it
+_STREAM = const(4)  # a handler runs and sends the response's body
+_DISCARD = const(5)  # throwing away the rest of a body
+_LINGER = const(6)  # throwing away everything until the client closes
 
 _LAST_CHUNK = b"0\r\n\r\n"
-
-# What ends an authority (RFC 3986 section 3.2); blanks and userinfo, which Host doesn't have.
-_NOT_IN_HOST = ' \t,/?#@\\"'
-
-
-# The last Host that was good: clients send the same one over and over.
-_known_host = ""
-
-
-def _check_host(host):
-    global _known_host
-    if host != _known_host:
-        for c in host:
-            if c in _NOT_IN_HOST:
-                raise BadMessage(400, "malformed Host header")
-        _known_host = host
 
 
 class HTTPConnection:
@@ -115,18 +99,18 @@ class HTTPConnection:
                 while end - start > 1 and buf[start] == 13 and buf[start + 1] == 10:
                     start += 2
                 try:
-                    head = parse_request(buf, start, end)
+                    request = parse_request(buf, start, end, Request)
                 except BadMessage as error:
                     self._refuse(error)
                     return end
-                if head is None:
+                if request is None:
                     if not self._partial and start < end:
                         self._partial = True
                         transport.set_timeout(HEAD_TIMEOUT_MS)
                     return start
                 self._partial = False
-                start = head.end
-                self._begin(head)
+                start = request.end
+                self._begin(request)
                 if transport.protocol is not self:
                     return start
             elif state == _LINGER:
@@ -186,25 +170,19 @@ class HTTPConnection:
     # Requests
 
     @micropython.native
-    def _begin(self, head):
-        fields = head.fields
-        options = fields.get("connection")
-        if options is None:
-            self._keep = head.minor == 1
-        else:
+    def _begin(self, request):
+        fields = request.headers
+        minor = request.minor
+        if "connection" in fields:
             # RFC 9112 section 9.3.
-            options = tokens(options)
-            self._keep = "close" not in options and (head.minor == 1 or "keep-alive" in options)
+            options = tokens(fields["connection"])
+            self._keep = "close" not in options and (minor == 1 or "keep-alive" in options)
+        else:
+            self._keep = minor == 1
+        request.connection = self
         try:
-            # RFC 9112 section 3.2. A repeated Host has been refused by the parser.
-            host = fields.get("host")
-            if host is None:
-                if head.minor == 1:
-                    raise BadMessage(400, "no Host header")
-            else:
-                _check_host(host)
-            request = Request(head, self)
-            self._body = framing(head)
+            if "content-length" in fields or "transfer-encoding" in fields:
+                self._body = framing(fields, minor)
             if self._overloaded:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
@@ -217,7 +195,7 @@ class HTTPConnection:
                 if expect is not None and expect.lower() != "100-continue":
                     self._keep = False  # whether the body comes now is anyone's guess
                     raise HTTPError(417)
-                self._expect = expect is not None and head.minor == 1
+                self._expect = expect is not None and minor == 1
             result = self._dispatch(request)
         except Exception as error:
             self._fail(request, error)
@@ -403,7 +381,9 @@ class HTTPConnection:
 
     @micropython.native
     def _respond(self, request, result):
-        option = self._connection_option(request)
+        option = None
+        if not self._keep or request.minor == 0 or self._body is not None:
+            option = self._connection_option(request)
         transport = self.transport
         if isinstance(result, Asset):
             status = result.send(request, transport.write, option)
@@ -432,16 +412,23 @@ class HTTPConnection:
                 self._chunked = chunked
                 self._left = response.length
             elif response.length <= JOIN_LIMIT:
-                # A str goes out as UTF-8; most small answers are never copied to bytes.
-                if isinstance(content, str):
-                    transport.write(head + content)
-                else:
-                    transport.write(head.encode() + content)
+                # Added to bytes, a str is its UTF-8.
+                transport.write(head + content)
             else:
                 transport.write(head)
                 transport.write(content)
         self.server.count(status)
-        self._send_rest()
+        if (
+            self._keep
+            and self._state == _HEAD
+            and self._body is None
+            and self._pieces is None
+            and not transport.queued
+        ):
+            # The usual end: a plain handler, whose client goes on. Reading never stopped.
+            transport.set_timeout(IDLE_TIMEOUT_MS)
+        else:
+            self._send_rest()
 
     def _send_rest(self):
         transport = self.transport

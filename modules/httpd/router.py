@@ -1,5 +1,7 @@
 """Finding the handler of a path."""
 
+import micropython
+
 
 class Router:
     """Routes: exact paths, and patterns with `<name>` segments.
@@ -38,6 +40,7 @@ class Router:
                 raise ValueError("{} {} is routed already".format(method, path))
             table[method] = handler
 
+    @micropython.native
     def find(self, path):
         """Look a path up.
 
@@ -45,9 +48,9 @@ class Router:
             (table, parameters): handlers by method and the list of parameter values; table is
             None for an unknown path.
         """
-        table = self._exact.get(path)
-        if table is not None:
-            return table, None
+        exact = self._exact
+        if path in exact:
+            return exact[path], None
         parts = None
         for segments, table in self._patterns:
             if parts is None:
