@@ -49,22 +49,6 @@ _LINGER = const(6)  # throwing away everything until the client closes
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
-# What ends an authority (RFC 3986 section 3.2); blanks and userinfo, which Host doesn't have.
-_NOT_IN_HOST = ' \t,/?#@\\"'
-
-
-# The last Host that was good: clients send the same one over and over.
-_known_host = ""
-
-
-def _check_host(host):
-    global _known_host
-    if host != _known_host:
-        for c in host:
-            if c in _NOT_IN_HOST:
-                raise BadMessage(400, "malformed Host header")
-        _known_host = host
-
 
 class HTTPConnection:
     """The protocol of a `transport.Connection` that speaks HTTP/1.1."""
@@ -114,18 +98,18 @@ class HTTPConnection:
                 while end - start > 1 and buf[start] == 13 and buf[start + 1] == 10:
                     start += 2
                 try:
-                    head = parse_request(buf, start, end)
+                    request = parse_request(buf, start, end, Request)
                 except BadMessage as error:
                     self._refuse(error)
                     return end
-                if head is None:
+                if request is None:
                     if not self._partial and start < end:
                         self._partial = True
                         transport.set_timeout(HEAD_TIMEOUT_MS)
                     return start
                 self._partial = False
-                start = head.end
-                self._begin(head)
+                start = request.end
+                self._begin(request)
                 if transport.protocol is not self:
                     return start
             elif state == _LINGER:
@@ -185,30 +169,22 @@ class HTTPConnection:
     # Requests
 
     @micropython.native
-    def _begin(self, head):
-        fields = head.fields
-        options = fields.get("connection")
-        if options is None:
-            self._keep = head.minor == 1
-        else:
+    def _begin(self, request):
+        fields = request.headers
+        minor = request.minor
+        if "connection" in fields:
             # RFC 9112 section 9.3.
-            options = tokens(options)
-            self._keep = "close" not in options and (head.minor == 1 or "keep-alive" in options)
+            options = tokens(fields["connection"])
+            self._keep = "close" not in options and (minor == 1 or "keep-alive" in options)
+        else:
+            self._keep = minor == 1
+        request.connection = self
         try:
-            # RFC 9112 section 3.2. A repeated Host has been refused by the parser.
-            host = fields.get("host")
-            if host is None:
-                if head.minor == 1:
-                    raise BadMessage(400, "no Host header")
-            else:
-                _check_host(host)
-            request = Request(head, self)
-            self._body = None
             # RFC 9112 section 6.3 rule 7: without these a request has no body.
             if "content-length" in fields or "transfer-encoding" in fields:
                 from .body import framing
 
-                self._body = framing(head)
+                self._body = framing(fields, minor)
             if self._overloaded:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
@@ -221,7 +197,7 @@ class HTTPConnection:
                 if expect is not None and expect.lower() != "100-continue":
                     self._keep = False  # whether the body comes now is anyone's guess
                     raise HTTPError(417)
-                self._expect = expect is not None and head.minor == 1
+                self._expect = expect is not None and minor == 1
             result = self._dispatch(request)
         except Exception as error:
             self._fail(request, error)
@@ -407,7 +383,9 @@ class HTTPConnection:
 
     @micropython.native
     def _respond(self, request, result):
-        option = self._connection_option(request)
+        option = None
+        if not self._keep or request.minor == 0 or self._body is not None:
+            option = self._connection_option(request)
         transport = self.transport
         if isinstance(result, Asset):
             status = result.send(request, transport.write, option)
@@ -436,16 +414,23 @@ class HTTPConnection:
                 self._chunked = chunked
                 self._left = response.length
             elif response.length <= JOIN_LIMIT:
-                # A str goes out as UTF-8; most small answers are never copied to bytes.
-                if isinstance(content, str):
-                    transport.write(head + content)
-                else:
-                    transport.write(head.encode() + content)
+                # Added to bytes, a str is its UTF-8.
+                transport.write(head + content)
             else:
                 transport.write(head)
                 transport.write(content)
         self.server.count(status)
-        self._send_rest()
+        if (
+            self._keep
+            and self._state == _HEAD
+            and self._body is None
+            and self._pieces is None
+            and not transport.queued
+        ):
+            # The usual end: a plain handler, whose client goes on. Reading never stopped.
+            transport.set_timeout(IDLE_TIMEOUT_MS)
+        else:
+            self._send_rest()
 
     def _send_rest(self):
         transport = self.transport

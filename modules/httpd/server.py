@@ -1,5 +1,6 @@
 """The server: routes, limits and listeners."""
 
+import micropython
 from transport import Group, Listener
 
 from .connection import HTTPConnection
@@ -86,9 +87,11 @@ class Server:
             if isinstance(protocol, HTTPConnection) and protocol.server is self and protocol.idle:
                 connection.abort()
 
+    @micropython.native
     def count(self, status):
         """Count a response."""
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        statuses = self.statuses
+        statuses[status] = statuses[status] + 1 if status in statuses else 1
 
     def _connected(self, transport, overloaded):
         return HTTPConnection(transport, self, overloaded)

@@ -137,7 +137,7 @@ async def flood(request):
         while True:
             await stream.send(bytes(1000))
             sent += 1000
-            server.most = max(server.most, request._connection.transport.queued)
+            server.most = max(server.most, request.connection.transport.queued)
     finally:
         ended.append("flood")
 

@@ -68,6 +68,7 @@ def test_names_that_asyncio_keeps_private_are_there():
         assert hasattr(core._task_queue, name)
     for name in ("queue_read", "queue_write", "remove", "wait_io_event", "_dequeue"):
         assert hasattr(core.IOQueue, name)
+    assert POLLIN == 1  # transport/connection.py has it as a constant
     old = core._io_queue
     asyncio.new_event_loop()
     assert type(core._io_queue) is Poller and core._io_queue is not old
