@@ -65,6 +65,14 @@ def test_app_of_the_user(make_image, place):
     assert image.wait() == 0
 
 
+def test_app_of_the_user_that_is_a_coroutine(make_image):
+    text = "import asyncio\nasync def app_main(config):\n await asyncio.sleep(0)\n print('done')\n"
+    image = make_image(start=False, files={**FILES, "my_app.py": text})
+    image.spawn()
+    image.wait_line("done")
+    assert image.wait() == 0
+
+
 async def test_app_of_the_user_with_the_frozen_servers(make_image):
     text = """
 import asyncio
@@ -148,6 +156,14 @@ FAILING = {
         "ValueError: no sensor",
     ),
     "takes no argument": ({"my_app.py": "def app_main():\n    pass\n"}, "TypeError"),
+    "raises in a coroutine": (
+        {"my_app.py": "async def app_main(args):\n    raise ValueError('no sensor')\n"},
+        "ValueError: no sensor",
+    ),
+    "is cancelled": (
+        {"my_app.py": "import asyncio\ndef app_main(args):\n    raise asyncio.CancelledError\n"},
+        "CancelledError",
+    ),
     "recurses": ({"my_app.py": "def app_main(args):\n    app_main(args)\n"}, "RuntimeError"),
     "uses up the memory": (
         {"my_app.py": "def app_main(args):\n    x = []\n    while 1: x.append(b'x' * 999)\n"},
