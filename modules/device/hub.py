@@ -12,7 +12,6 @@ from websockets import ConnectionClosed, broadcast
 
 from .log import log
 
-
 # Bytes of a fragment, more or less: some of them fill a TCP segment.
 PIECE = 512
 

@@ -190,6 +190,12 @@ async def test_app_that_fails_leads_to_recovery(make_image, name):
     assert (image.data / "traceback.txt").read_text() in image.log()
 
 
+async def test_traceback_that_is_not_unicode_is_shown_all_the_same(make_image):
+    text = "def app_main(args):\n    raise ValueError('\\ud800')\n"
+    image = make_image(files={**FILES, "my_app.py": text})
+    await check_recovery(image, "ValueError: \\xed\\xa0\\x80")
+
+
 async def test_app_that_fails_while_it_serves(make_image):
     text = """
 import asyncio
@@ -246,6 +252,9 @@ UNUSABLE = {
     "no text": b"\xff\xfe\x00\x01" * 20,
     "zeros": b"\x00" * 4096,
     "a list": b"[]",
+    "numbers as keys": b'{"device": {1: 2, "iam": "bench-7"}, 3: 4}',
+    "half of a character": b'{"device": {"dev": "\\ud800"}}',
+    "a surrogate": b'{"device": {"dev": "\xed\xa0\x80"}}',
     "a number": b"1",
     "nested": b"[" * 5000,
     "large": b'{"x": "' + b"y" * 100_000 + b'"}',
@@ -270,7 +279,8 @@ async def test_unusable_file_is_reported_and_the_defaults_used(make_image, file,
 
 
 BAD_FIELDS = [
-    ("network.json", {"device": 5}, "device"),
+    ("network.json", {"device": 5}, "device must be an object"),
+    ("app.json", {"http": []}, "http must be an object"),
     ("network.json", {"device": {"iam": 7}}, "device/iam"),
     ("network.json", {"device": {"iam": ""}}, "device/iam"),
     ("network.json", {"device": {"iam": "a/b"}}, "device/iam"),
