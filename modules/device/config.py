@@ -299,6 +299,9 @@ class Config:
                 continue
             if isinstance(value, dict):
                 unknown = [key + "/" + name for name in sorted(value)]
+            elif any(path.startswith(key + "/") for path in known):
+                self.problems.append("{}: {} must be an object".format(place, key))
+                continue
             else:
                 unknown = [key]
             for path in unknown:
