@@ -51,11 +51,13 @@ class Protocol:
             to wait for any more.
         fault: the `Close` that a violation asks for, None when there was none.
         close_sent, close_rcvd: the `Close` sent and received.
+        close_rcvd_then_sent: whether the peer's came first; None unless there are both.
     """
 
     # Further attributes once they are needed; an idle connection does without.
     close_sent = None
     close_rcvd = None
+    close_rcvd_then_sent = None
     fault = None
     _opcode = 0  # of the message being received: TEXT or BINARY, and _COMPRESSED
     _fin = False  # of the current frame
@@ -323,6 +325,7 @@ class Protocol:
                 raise Violation(frames.INVALID_DATA, "close reason is not UTF-8")
             close.reason = str(memoryview(payload)[2:], "utf-8")
         self.close_rcvd = close
+        self.close_rcvd_then_sent = self.close_sent is None
         self._deaf = True
         self._message = self.wanted = None
         self.close(close.code, close.reason)
