@@ -9,6 +9,7 @@ checked.
 from os import urandom
 
 import micropython
+from micropython import const
 
 from . import frames
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
@@ -25,6 +26,9 @@ class State:
     CLOSING = CLOSING
     CLOSED = CLOSED
 
+
+# No memory holds a longer message. Up to here a length is a small integer on a chip.
+_LONGEST = const(0x3FFFFFFF)
 
 # The first reserved bit, in the opcode of a message: it is compressed (RFC 7692 section 6).
 _COMPRESSED = 0x40
@@ -242,6 +246,8 @@ class Protocol:
         size = length if message is None else length + len(message)
         if self.max_size is not None and size > self.max_size:
             raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
+        if size > _LONGEST:
+            raise MemoryError
         if message is None:
             self._message = bytearray(length)
             self._opcode = first & (_COMPRESSED | 0x0F)
