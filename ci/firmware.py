@@ -150,9 +150,12 @@ def run_command(tools, idf, command, variables, root, user):
     if tools.way == "idf_path":
         return ["bash", "-c", WITH_EXPORT, "bash", *command]
     container = [tools.engine, "run", "--rm", "--volume", f"{root}:{root}", "--workdir", str(root)]
-    # What is built belongs to who builds it.
+    # Where SELinux guards files, it keeps containers from those of a home folder.
+    container += ["--security-opt", "label=disable"]
+    # What is built belongs to who builds it. Podman's root is who runs it, and older releases
+    # refuse to keep the id of the real one.
     if tools.engine == "podman":
-        container += ["--userns", "keep-id"]
+        container += ["--userns", "keep-id"] if user[0] else []
     else:
         container += ["--user", "{}:{}".format(*user)]
     # idf.py and git want a home; the folder belongs to somebody else than the container's root.
@@ -162,9 +165,14 @@ def run_command(tools, idf, command, variables, root, user):
     return [*container, idf.image, *command]
 
 
-def configuration_key(board, command):
-    """A hash of what decides the configuration of a build folder."""
+def configuration_key(board, command, idf, tools, tree):
+    """A hash of what decides the configuration of a build folder, and the tools in it.
+
+    Of MicroPython's tree it is what patches.prepare made it from: a file that lost its patch has
+    the time stamp that it came with, from before it was compiled.
+    """
     digest = hashlib.sha256(json.dumps([str(word) for word in command]).encode())
+    digest.update(f"{idf.commit} {tools.way} {patches.stamp(tree).read_text()}".encode())
     for folder in (boards.COMMON, board.folder):
         for pattern in CONFIGURATION:
             for path in sorted(folder.glob(pattern)):
@@ -332,7 +340,7 @@ def build(board, variant, idf, tools, pins, source, tree):
     name = label(board, variant)
     objects = OBJECTS / name
     command = idf_command(board, variant, tree, objects)
-    key = configuration_key(board, command)
+    key = configuration_key(board, command, idf, tools, tree)
     stamp = objects / "configuration"
     if not stamp.is_file() or stamp.read_bytes() != key:
         shutil.rmtree(objects, ignore_errors=True)
