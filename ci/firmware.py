@@ -24,6 +24,7 @@ import boards
 import build_info
 import patches
 import sources
+import third_party
 from common import BUILD, ROOT, BuildError, locked, log_tail, main, say, write_if_changed
 
 DIST = ROOT / "dist"
@@ -268,8 +269,11 @@ def locked_components(text):
     )
 
 
-def sbom(name, version, image, pins, idf, lock):
-    """What an image is made of, as a CycloneDX 1.5 document (a dict)."""
+def sbom(name, version, image, pins, idf, lock, libraries):
+    """What an image is made of, as a CycloneDX 1.5 document (a dict).
+
+    `lock` is the text of ESP-IDF's lock file, `libraries` what the page has of third_party.
+    """
 
     def source(what, url, tag, commit, licence):
         return {
@@ -291,6 +295,19 @@ def sbom(name, version, image, pins, idf, lock):
                 "name": what,
                 "version": release,
                 "hashes": [{"alg": "SHA-256", "content": digest}],
+            }
+        )
+    for library in libraries:
+        components.append(
+            {
+                "type": "library",
+                "name": library.name,
+                "version": library.version,
+                "purl": f"pkg:npm/{library.name}@{library.version}",
+                "licenses": [{"license": {"id": library.licence}}],
+                "hashes": [
+                    {"alg": "SHA-256", "content": hashlib.sha256(library.data).hexdigest()}
+                ],
             }
         )
     return {
@@ -378,7 +395,8 @@ def build(board, variant, idf, tools, pins, source, tree):
     for old in DIST.glob(f"{name}-*"):
         old.unlink()
     app = next(part for part in parts if part.name == "app")
-    bill = sbom(name, version, image, pins, idf, pinned_lock)
+    libraries = third_party.libraries(third_party.load())
+    bill = sbom(name, version, image, pins, idf, pinned_lock, libraries)
     write_if_changed(DIST / f"{stem}.bin", image)
     write_if_changed(DIST / f"{stem}-app.bin", app.data)
     for extension in ("elf", "map"):

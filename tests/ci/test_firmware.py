@@ -19,6 +19,7 @@ import build_info
 import firmware
 import patches
 import sources
+import third_party
 from common import ROOT, BuildError
 
 IDF = firmware.Idf.load()
@@ -251,6 +252,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(firmware, "DIST", tmp_path / "dist")
     monkeypatch.setattr(firmware, "OBJECTS", tmp_path / "firmware")
     monkeypatch.setattr(firmware, "assets_size", lambda: 8000)
+    page = {"static/jquery.js": b"/*! jQuery v3.5.1 */"}
+    monkeypatch.setattr(third_party, "load", lambda: page)
     monkeypatch.setattr(build_info, "project_version", lambda: "v1.2.3")
     (tmp_path / "firmware").mkdir()
     record = tmp_path / "seen.json"
@@ -315,6 +318,7 @@ def test_an_image_ends_up_in_dist_with_everything_beside_it(project, capsys):
         "esp-idf": "v5.5.1",
         "espressif/lan867x": "1.0.3",
         "espressif/mdns": "1.1.0",
+        "jquery": "3.5.1",
     }
     digest = bill["metadata"]["component"]["hashes"][0]["content"]
     assert digest == hashlib.sha256(image).hexdigest()
