@@ -294,8 +294,13 @@ def provision(devices, image, target):
             (work / f"{device.iam}.bin").write_bytes(data)
         (work / "labels.html").write_text(labels(devices))
         (work / "devices.csv").write_text(listing(devices))
-        shutil.rmtree(target, ignore_errors=True)
+        # The fleet before is there until the new one is: its passwords are nowhere else.
+        before = target.with_name(target.name + ".old")
+        if target.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            os.replace(target, before)
         os.replace(work, target)
+        shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

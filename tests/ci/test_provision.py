@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from programs import run
+from trees import write_files
 
 import boards
 import firmware
@@ -230,6 +231,26 @@ def test_a_bad_row_leaves_the_fleet_before_as_it_is(fleet):
     assert "fleet.csv: line 5, column iam" in done.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {"fleet"}
+
+
+def test_the_fleet_before_is_not_lost_when_the_new_one_can_not_take_its_place(
+    tmp_path, monkeypatch
+):
+    (device,) = provision.read_fleet("iam\na\n", "f")
+    monkeypatch.setattr(provision, "merged", lambda image, files, partition: b"new")
+    monkeypatch.setattr(provision, "labels", lambda devices: "")
+    target = write_files(tmp_path / "fleet", {"a.bin": "before"})
+    replace = os.replace
+
+    def fail_at_the_last(source, destination):
+        if destination == target:
+            raise KeyboardInterrupt
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        provision.provision([device], b"", target)
+    assert (tmp_path / "fleet.old" / "a.bin").read_text() == "before"
 
 
 def test_a_device_that_left_the_file_leaves_the_folder(fleet):
