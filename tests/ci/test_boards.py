@@ -132,6 +132,19 @@ def test_fragments_are_those_of_the_variant(board, variant, configure):
 
 
 @each_pair
+def test_the_clock_is_one_that_the_chip_is_made_for(board, variant, configure):
+    found, _ = configure(board, variant)
+    clocks = []
+    for name in found["SDKCONFIG_DEFAULTS"].split(";"):
+        if not name.startswith("boards/"):
+            text = Path(name).read_text()
+            clocks += re.findall(r"^CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ_(\d+)=y", text, re.MULTILINE)
+    # The last one counts. The bootloader refuses more than what a chip is rated for.
+    slow = board.mcu == "esp32c3" or variant in ("UNICORE", "QEMU")
+    assert (clocks or ["160"])[-1] == ("160" if slow else "240")
+
+
+@each_pair
 def test_cmake_names_files_of_the_port(board, variant, configure, pinned_micropython):
     found, _ = configure(board, variant)
     for name in found["SDKCONFIG_DEFAULTS"].split(";"):
