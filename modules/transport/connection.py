@@ -181,9 +181,10 @@ class Connection:
             try:
                 n = sock.write(data)
             except (OSError, ValueError) as error:
-                # Not from here: the caller may be in the middle of the protocol's work.
+                # Not from here: the caller may be in the middle of the protocol's work. Until
+                # then the queue fills, so that whoever awaits `drained` lets it happen.
                 poller.current().defer(self.failed, error)
-                return
+                n = None
             data = memoryview(data)
             if n == len(data):
                 return

@@ -202,6 +202,21 @@ async def test_aborting_fails_the_writer_that_waits():
         assert pair.near.lost == [None]
 
 
+async def test_writer_that_never_waits_notices_a_reset():
+    async with Pair() as pair:
+        pair.server.write(b"x")
+        await asyncio.sleep_ms(20)
+        pair.client.abort()  # with that byte unread: a reset
+        try:
+            while True:
+                pair.server.write(bytes(1000))
+                await pair.server.drained()
+        except ConnectionLost:
+            pass
+        await wait_until(lambda: pair.far.lost)
+        assert isinstance(pair.far.lost[0], OSError)
+
+
 async def test_end_of_file_is_told_once():
     async with Pair() as pair:
         pair.client.close()
