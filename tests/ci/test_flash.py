@@ -149,6 +149,8 @@ def test_an_interrupted_flash_is_an_error_and_can_be_repeated(bootloader, tmp_pa
             stdout=output,
             stderr=output,
             start_new_session=True,
+            # A shell ignores it for what it runs in the background, and so do the children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     try:
         wait_until(lambda: "Writing at" in log.read_text())
