@@ -82,7 +82,11 @@ def write(esptool, port, board, image, offset=0):
     # The image's own header says how the flash is accessed: the build wrote it.
     command += ["write-flash", "--flash-mode", "keep", "--flash-size", "keep"]
     command += ["--flash-freq", "keep", f"{offset:#x}", str(image)]
-    if subprocess.run(command).returncode:
+    try:
+        failed = subprocess.run(command).returncode
+    except KeyboardInterrupt:
+        failed = True
+    if failed:
         raise BuildError(
             f"writing {Path(image).name} did not end well: the chip does not start as it is.\n"
             "Run the same command again; if it fails at the same place, use another cable or port."

@@ -107,6 +107,9 @@ def manifest(board, variant, image, version):
         "name": f"{board.product} {variant}".strip(),
         "version": version,
         "new_install_prompt_erase": True,
+        # It would ask the chip for Improv, another way to set up Wi-Fi: the question contains a
+        # Ctrl-C, which ends what runs there.
+        "new_install_improv_wait_time": 0,
         "builds": [{"chipFamily": FAMILIES[board.mcu], "parts": [part]}],
     }
 

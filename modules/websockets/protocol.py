@@ -9,6 +9,7 @@ checked.
 from os import urandom
 
 import micropython
+from micropython import const
 
 from . import frames
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
@@ -25,6 +26,9 @@ class State:
     CLOSING = CLOSING
     CLOSED = CLOSED
 
+
+# No memory holds a longer message. Up to here a length is a small integer on a chip.
+_LONGEST = const(0x3FFFFFFF)
 
 # The first reserved bit, in the opcode of a message: it is compressed (RFC 7692 section 6).
 _COMPRESSED = 0x40
@@ -51,6 +55,7 @@ class Protocol:
             to wait for any more.
         fault: the `Close` that a violation asks for, None when there was none.
         close_sent, close_rcvd: the `Close` sent and received.
+        close_rcvd_then_sent: whether the peer's came first; None unless there are both.
     """
 
     # Further attributes once they are needed; an idle connection does without.
@@ -58,6 +63,7 @@ class Protocol:
     data = None
     close_sent = None
     close_rcvd = None
+    close_rcvd_then_sent = None
     fault = None
     _opcode = 0  # of the message being received: TEXT or BINARY, and _COMPRESSED
     _fin = False  # of the current frame
@@ -242,6 +248,8 @@ class Protocol:
         size = length if message is None else length + len(message)
         if self.max_size is not None and size > self.max_size:
             raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
+        if size > _LONGEST:
+            raise MemoryError
         if message is None:
             self._message = bytearray(length)
             self._opcode = first & (_COMPRESSED | 0x0F)
@@ -325,6 +333,7 @@ class Protocol:
                 raise Violation(frames.INVALID_DATA, "close reason is not UTF-8")
             close.reason = str(memoryview(payload)[2:], "utf-8")
         self.close_rcvd = close
+        self.close_rcvd_then_sent = self.close_sent is None
         self._deaf = True
         self._message = self.wanted = None
         self.close(close.code, close.reason)

@@ -127,30 +127,43 @@ def test_nothing_at_the_port_says_what_to_look_at():
     assert "BOOT" in str(error.value)
 
 
-def test_an_interrupted_flash_is_an_error_and_can_be_repeated(bootloader, tmp_path):
-    large = tmp_path / "ESP32_WEBSOCK-default-v2.bin"
-    large.write_bytes(random.Random(2).randbytes(3_000_000))
-    chip = bootloader()
-    program = f"""
+FLASH = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "ci")!r})
 import boards, flash
 from pathlib import Path
 from common import main
-main(lambda: flash.flash({chip.url!r}, boards.find("ESP32_WEBSOCK"), Path({str(large)!r})))
+main(lambda: flash.flash(sys.argv[1], boards.find("ESP32_WEBSOCK"), Path(sys.argv[2])))
 """
+
+
+@pytest.mark.parametrize("cause", ["the chip", "Ctrl-C"])
+def test_an_interrupted_flash_is_an_error_and_can_be_repeated(bootloader, tmp_path, cause):
+    large = tmp_path / "ESP32_WEBSOCK-default-v2.bin"
+    large.write_bytes(random.Random(2).randbytes(3_000_000))
+    chip = bootloader()
     log = tmp_path / "flash.log"
     with open(log, "w") as output:
-        flashing = subprocess.Popen([sys.executable, "-c", program], stdout=output, stderr=output)
+        flashing = subprocess.Popen(
+            [sys.executable, "-c", FLASH, chip.url, large],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     try:
         wait_until(lambda: "Writing at" in log.read_text())
-        chip.stop()
+        if cause == "Ctrl-C":
+            # The terminal sends it to every program of the command.
+            os.killpg(flashing.pid, signal.SIGINT)
+        else:
+            chip.stop()
         assert flashing.wait(timeout=60) == 1
     finally:
         flashing.kill()
         flashing.wait()
     assert "did not end well" in log.read_text()
     assert "written and verified" not in log.read_text()
+    assert "KeyboardInterrupt" not in log.read_text()
 
     again = bootloader()
     flash.flash(again.url, BOARD, large)

@@ -1,10 +1,12 @@
 """The program `websock`: the device on this computer.
 
-    websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] [--bench]
+    websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT]
+        [--https-port PORT] [--bench]
 
 `--heap SIZE` is taken by the shell script that starts the interpreter. DIR becomes the device's
 filesystem. Ends with 0 on SIGINT or SIGTERM, with 2 and one line on stderr when the arguments or
-a port can't be used. Without --data, DIR is `websock-data` in the current folder.
+a port can't be used. Without --data, DIR is `websock-data` in the current folder; without
+--https-port, app.json says whether there is HTTPS.
 """
 
 import os
@@ -14,7 +16,7 @@ import vfs
 
 _USAGE = (
     "usage: websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] "
-    "[--heap SIZE] [--bench]"
+    "[--https-port PORT] [--heap SIZE] [--bench]"
 )
 
 
@@ -28,6 +30,7 @@ def _parse(arguments):
         "--host": "127.0.0.1",
         "--http-port": "8080",
         "--ws-port": "7777",
+        "--https-port": None,
     }
     bench = False
     arguments = list(arguments)
@@ -47,15 +50,19 @@ def _parse(arguments):
                 raise _Usage(name + " needs a value")
             value = arguments.pop(0)
         options[name] = value
-    for name in ("--http-port", "--ws-port"):
+    ports = []
+    for name in ("--http-port", "--ws-port", "--https-port"):
         value = options[name]
+        if value is None:
+            continue
         if not value.isdigit() or int(value) > 65535:
             raise _Usage("{} must be a port from 0 to 65535, not {}".format(name, repr(value)))
-        options[name] = int(value)
+        port = options[name] = int(value)
+        if port and port in ports:
+            raise _Usage("{} {} is another option's too".format(name, port))
+        ports.append(port)
     if not options["--host"]:
         raise _Usage("--host must be an address")
-    if options["--http-port"] and options["--http-port"] == options["--ws-port"]:
-        raise _Usage("--http-port and --ws-port must differ")
     return options, bench
 
 
@@ -98,12 +105,18 @@ def _run():
         {
             "http/ip": host,
             "http/port": http_port,
+            "https/ip": host,
             "websocket/ip": host,
             "websocket/port": ws_port,
             "echoserver/listen_addr": host,
             "echoserver/listen_port": ws_port,
         }
     )
+    https_port = options["--https-port"]
+    if https_port is not None:
+        # In app.json 0 is no HTTPS; here it is any free port.
+        board.overrides["https/port"] = https_port or int(os.getenv(board.HTTPS_PORT) or -1)
+
     from transport import AddressError
 
     try:
