@@ -125,6 +125,7 @@ def per_slow_client(port, accept_encoding):
     """(largest, median, size): bytes of heap for each slow client, and what each was sent."""
     probe = httpload.open_connection(port)
     clients = [slow_connection(port) for _ in range(CLIENTS)]
+    # Each has had an answer; the last one tells what they take while they are idle.
     for connection in (*clients, probe):
         idle = in_use(connection)
     for client in clients:

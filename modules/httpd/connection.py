@@ -383,7 +383,7 @@ class HTTPConnection:
 
     @micropython.native
     def _respond(self, request, result):
-        option = None
+        piece = option = None
         if not self._keep or request.minor == 0 or self._body is not None:
             option = self._connection_option(request)
         transport = self.transport
@@ -409,6 +409,14 @@ class HTTPConnection:
                 if response.pieces:
                     _close(content)
             elif response.pieces:
+                try:
+                    # Before the head, so that what it fails with, such as the lack of memory to
+                    # inflate an asset, can be told.
+                    piece = next(content, None)
+                except Exception as error:
+                    _close(content)
+                    self._fail(request, error)
+                    return
                 transport.write(head)
                 self._pieces = content
                 self._chunked = chunked
@@ -430,9 +438,9 @@ class HTTPConnection:
             # The usual end: a plain handler, whose client goes on. Reading never stopped.
             transport.set_timeout(IDLE_TIMEOUT_MS)
         else:
-            self._send_rest()
+            self._send_rest(piece)
 
-    def _send_rest(self):
+    def _send_rest(self, piece=None):
         transport = self.transport
         if self._pieces is None and not transport.queued:
             self._finish()
@@ -441,13 +449,15 @@ class HTTPConnection:
             self._due = transport.queued
             transport.pause_reading()
             transport.set_timeout(SEND_PERIOD_MS)
-            self._send_pieces()
+            self._send_pieces(piece)
 
-    def _send_pieces(self):
+    def _send_pieces(self, piece=None):
+        # `piece` is the first one.
         transport = self.transport
         try:
-            while self._pieces is not None and not transport.queued:
-                piece = next(self._pieces, None)
+            while self._pieces is not None and (piece is not None or not transport.queued):
+                if piece is None:
+                    piece = next(self._pieces, None)
                 if piece is None:
                     self._drop_pieces()
                     if self._left:
@@ -465,6 +475,7 @@ class HTTPConnection:
                     transport.write(piece)
                 elif size:
                     transport.write(_chunk(piece))
+                piece = None
         except Exception as error:
             # The head is gone: an unfinished body is all that can tell the client.
             report("response failed", error)

@@ -99,6 +99,14 @@ def raises_in_pieces(request):
     return Response(make(), 200, "text/plain", length=10)
 
 
+@server.get("/no-memory-for-pieces")
+def no_memory_for_pieces(request):
+    def make():
+        yield bytearray(1 << 40)
+
+    return Response(make(), 200, "text/plain")
+
+
 @server.get("/no-memory")
 async def no_memory(request):
     bytearray(1 << 40)

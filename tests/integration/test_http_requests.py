@@ -225,8 +225,9 @@ def test_failures(port):
     with Connection(port) as connection:
         response = connection.get("/raises")
         assert (response.status, response.body) == (500, b"Internal Server Error\n")
-        response = connection.get("/no-memory")
-        assert (response.status, response.headers["retry-after"]) == (503, "5")
+        for path in ("/no-memory", "/no-memory-for-pieces"):
+            response = connection.get(path)
+            assert (response.status, response.headers["retry-after"]) == (503, "5")
         assert connection.get("/ok").body == b"ok"
     for path in ("/raises-in-pieces", "/stream-raises"):
         with Connection(port) as connection:
