@@ -3,7 +3,8 @@
 ``flash.py flash PORT BOARD [VARIANT]`` writes the newest image of dist/, after the chip and the
 size of its flash were compared with the board's; ``flash.py erase PORT BOARD`` clears the whole
 flash, settings included; ``flash.py monitor PORT`` is the REPL (Ctrl-] ends it). esptool and
-mpremote of ci/esp32.txt do the work. PORT is a serial device, or a URL that pyserial knows.
+mpremote of ci/esp32.txt do the work. PORT is a serial device, or a URL that pyserial knows; the
+environment's BAUD is the rate that esptool talks at.
 """
 
 import os
@@ -21,6 +22,14 @@ from common import BuildError, main, say
 BAUD = 460800
 
 
+def baud():
+    """The rate to talk at. Raises BuildError when BAUD is no number."""
+    text = os.environ.get("BAUD") or str(BAUD)
+    if not re.fullmatch("[0-9]+", text):
+        raise BuildError(f"BAUD={text} is no rate: make flash PORT=/dev/ttyUSB0 BAUD=115200")
+    return text
+
+
 def newest_image(board, variant, folder=None):
     """The merged image of a board in dist/, the newest if there are several versions."""
     folder = folder or firmware.DIST
@@ -34,7 +43,7 @@ def newest_image(board, variant, folder=None):
 
 def esptool_command(esptool, port, *arguments):
     """An esptool command, as a list."""
-    return [str(esptool), "--port", port, "--baud", str(BAUD), *arguments]
+    return [str(esptool), "--port", port, "--baud", baud(), *arguments]
 
 
 def parse_flash_id(text):
@@ -89,7 +98,8 @@ def write(esptool, port, board, image, offset=0):
     if failed:
         raise BuildError(
             f"writing {Path(image).name} did not end well: the chip does not start as it is.\n"
-            "Run the same command again; if it fails at the same place, use another cable or port."
+            "Run the same command again; if it fails once more, use another cable or port, or add "
+            "BAUD=115200."
         )
 
 

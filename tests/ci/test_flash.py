@@ -195,6 +195,17 @@ def test_a_chip_that_does_not_say_what_it_is_is_refused(text):
         flash.parse_flash_id(text)
 
 
+def test_the_rate_can_be_chosen(monkeypatch):
+    monkeypatch.delenv("BAUD", raising=False)
+    assert "460800" in flash.esptool_command("esptool", "/dev/ttyUSB0")
+    monkeypatch.setenv("BAUD", "115200")
+    command = flash.esptool_command("esptool", "/dev/ttyUSB0", "flash-id")
+    assert command == ["esptool", "--port", "/dev/ttyUSB0", "--baud", "115200", "flash-id"]
+    monkeypatch.setenv("BAUD", "fast")
+    with pytest.raises(BuildError, match="BAUD=fast is no rate"):
+        flash.esptool_command("esptool", "/dev/ttyUSB0")
+
+
 def test_what_esptool_prints_is_understood():
     text = "Connected to ESP32-S3 on /dev/ttyACM0:\nDetected flash size: 8MB\n"
     assert flash.parse_flash_id(text) == ("esp32s3", 8 * 1024 * 1024)
