@@ -54,9 +54,14 @@ def _run(config, boot=None):
         from device import recovery
 
         try:
-            app_main = apps.load(name)
-            app_main(config)
-        except Exception as error:
+            running = apps.load(name)(config)
+            if hasattr(running, "throw"):  # of an `async def app_main`
+                import asyncio
+
+                asyncio.run(running)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a CancelledError is no Exception
             text = recovery.keep(error)
         else:
             return

@@ -25,7 +25,8 @@ def load(name):
         name: of a frozen app, or of a user's.
 
     Returns:
-        Its `app_main`, called with the `device.config.Config`; it returns when the app has ended.
+        Its `app_main`, called with the `device.config.Config`; it returns when the app has ended,
+        or is a coroutine function.
 
     Raises:
         AppError: the name can't be one, or the module has no app_main.

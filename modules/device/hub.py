@@ -8,12 +8,13 @@ Events (`info`, `error`, `<interface>/msg`) pass once and aren't kept.
 import json
 from asyncio import create_task, sleep_ms
 
+from heap import BLOCK_SIZE
 from websockets import ConnectionClosed, broadcast
 
 from .log import log
 
-# Bytes of a fragment, more or less: some of them fill a TCP segment.
-PIECE = 512
+# Bytes of a fragment, more or less: 512, and half of it on a small heap.
+PIECE = BLOCK_SIZE // 8
 
 
 def _json_pieces(values):

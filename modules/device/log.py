@@ -10,8 +10,8 @@ import heap
 MAX_LINES = 64
 MAX_LINE = 160
 
-# Bytes of all lines: on a small heap the last lines have to do.
-MAX_SIZE = min(8192, heap.SIZE // 48)
+# Bytes of all lines: a share of what the firmware itself leaves of the heap.
+MAX_SIZE = min(8192, (heap.SIZE - 32_768) // 32)
 
 _lines = []
 _size = 0
@@ -27,6 +27,7 @@ def log(level, text):
         text: what happened, without secrets. Line breaks become spaces.
     """
     global _size
+    text = _clean(text)
     line = "{:.1f} {} {}".format(uptime(), level, " ".join(text.split()))[:MAX_LINE]
     print(line, file=sys.stderr)
     _lines.append(line)
@@ -57,7 +58,17 @@ def traceback(error):
     """An exception's traceback as text."""
     out = io.StringIO()
     sys.print_exception(error, out)
-    return out.getvalue()
+    return _clean(out.getvalue())
+
+
+def _clean(text):
+    # What a peer or an app wrote may hold what is no Unicode, which a browser would not take.
+    data = text.encode()
+    if len(data) == len(text):
+        return text  # of ASCII alone
+    from interfaces.text import printable
+
+    return printable(data)
 
 
 def report(message, error):

@@ -128,6 +128,12 @@ class Request:
         return None if transport is None else transport.remote_address
 
     @property
+    def secure(self):
+        """Whether it came over TLS."""
+        transport = self.connection.transport
+        return transport is not None and transport.secure
+
+    @property
     def length(self):
         """Bytes of the body: 0 without one, None when it comes chunked."""
         return self.connection.body_length

@@ -67,13 +67,16 @@ class Server:
         """
         self.router.add_table(table, context)
 
-    def listen(self, host, port):
+    def listen(self, host, port, ssl=None):
         """Serve at (host, port) from now on; `transport.AddressError` when the port is taken.
+
+        Args:
+            ssl: a `tls.SSLContext` with a certificate, for https://.
 
         Returns:
             The `transport.Listener`.
         """
-        listener = Listener(host, port, self._connected, self.group)
+        listener = Listener(host, port, self._connected, self.group, ssl=ssl)
         self.listeners.append(listener)
         return listener
 

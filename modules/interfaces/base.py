@@ -19,7 +19,7 @@ An interface that takes text awaits `self.message()` in its loop.
 import asyncio
 import sys
 
-from interfaces.text import is_utf8
+from interfaces.text import is_utf8, printable
 
 # Texts that wait for the interface. A person types slower than any interface answers; what comes
 # faster is refused, not stored.
@@ -178,6 +178,7 @@ class Interface:
         self._ended.set()
 
     def _set_error(self, text):
+        text = printable(text.encode())
         if text != self._error:
             self._error = text
             self.emit("error", text)

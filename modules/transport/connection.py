@@ -43,6 +43,8 @@ class Connection:
     is cancelled leaves the stream whole.
     """
 
+    secure = False  # whether the bytes travel in TLS
+
     # Further attributes once they are needed; an idle connection does without.
     deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
     _tail = None  # received but not consumed
@@ -82,6 +84,10 @@ class Connection:
             family, host, port = socket.sockaddr(address)[:3]
             address = self._address = socket.inet_ntop(family, host), port
         return address and address[:2]
+
+    def idle(self):
+        """Whether it may be closed to make room for another."""
+        return self.protocol is not None and self.protocol.idle
 
     @micropython.native
     def set_timeout(self, ms):
@@ -181,9 +187,10 @@ class Connection:
             try:
                 n = sock.write(data)
             except (OSError, ValueError) as error:
-                # Not from here: the caller may be in the middle of the protocol's work.
+                # Not from here: the caller may be in the middle of the protocol's work. Until
+                # then the queue fills, so that whoever awaits `drained` lets it happen.
                 poller.current().defer(self.failed, error)
-                return
+                n = None
             data = memoryview(data)
             if n == len(data):
                 return

@@ -93,6 +93,9 @@ class Poller(core.IOQueue):
         elif dt == 0 and self._steps > 0:
             self._steps -= 1
             return
+        if dt:
+            # asyncio would keep the task that ran last, with all it holds, until another runs.
+            core.cur_task = None
         ready = self._ready
         peek = core._task_queue.peek
         first = peek()

@@ -20,7 +20,14 @@ __getattr__ = lazy.loader(
         ("client", ("ClientConnection", "connect")),
         (
             "client_exceptions",
-            ("InvalidHandshake", "InvalidMessage", "InvalidStatus", "InvalidURI", "SecurityError"),
+            (
+                "InvalidHandshake",
+                "InvalidMessage",
+                "InvalidStatus",
+                "InvalidURI",
+                "NegotiationError",
+                "SecurityError",
+            ),
         ),
         ("connection", ("broadcast",)),
         ("datastructures", ("Headers",)),

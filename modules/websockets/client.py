@@ -146,9 +146,10 @@ class connect:
         server_hostname: the name that the server's certificate must be for, that in `uri` by
             default.
         host, port: where to connect instead of what `uri` says.
+        proxy: None.
         origin: value of the Origin header.
         subprotocols: those to offer, in order of preference.
-        additional_headers: (name, value) pairs or a dict.
+        additional_headers: (name, value) pairs, a dict or a `Headers`.
         user_agent_header: value of User-Agent, None to send none.
         process_exception: function of an exception that says whether the `async for` goes on
             (None) or raises what is returned.
@@ -176,8 +177,11 @@ class connect:
         server_hostname=None,
         host=None,
         port=None,
+        proxy=None,
         **options,
     ):
+        if proxy is not None:
+            raise ValueError("proxies are not supported")
         self._uri = URI(uri)
         self._ssl = ssl
         self._server_hostname = server_hostname
@@ -186,7 +190,7 @@ class connect:
         self._options = Options(**options)
         self._origin = origin
         self._subprotocols = subprotocols
-        if isinstance(additional_headers, dict):
+        if hasattr(additional_headers, "items"):
             additional_headers = additional_headers.items()
         self._headers = list(additional_headers)
         if user_agent_header:

@@ -1,4 +1,4 @@
-"""The exceptions of `connect`; users take them from `websockets.exceptions`."""
+"""The exceptions of the opening handshake; users take them from `websockets.exceptions`."""
 
 from .exceptions import WebSocketException
 
@@ -17,6 +17,10 @@ class InvalidMessage(InvalidHandshake):
 
 class SecurityError(InvalidHandshake):
     """Going on would break a security rule."""
+
+
+class NegotiationError(InvalidHandshake):
+    """What `select_subprotocol` raises to refuse a client with status 400."""
 
 
 class InvalidStatus(InvalidHandshake):

@@ -115,6 +115,8 @@ class Connection:
     idle = False
 
     # Further attributes once they are needed; an idle connection does without.
+    subprotocol = None
+    wanted = None
     latency = 0
     dropped = 0
     _others = None  # tasks that wait for the end, or for a fragmented message to be sent
@@ -127,8 +129,8 @@ class Connection:
         self.protocol = Protocol(is_client, options.max_size, deflate)
         self.options = options
         self.request = request
-        self.subprotocol = subprotocol
-        self.wanted = None
+        if subprotocol is not None:
+            self.subprotocol = subprotocol
         self._messages = []
         self._receivers = core.TaskQueue()
         transport.set_timeout(options.ping_interval)
@@ -299,7 +301,8 @@ class Connection:
 
     def closed_error(self):
         """The exception for an operation on this closed connection."""
-        rcvd, sent = self.protocol.close_rcvd, self.protocol.close_sent
+        protocol = self.protocol
+        rcvd, sent = protocol.close_rcvd, protocol.close_sent
         fine = rcvd is not None and sent is not None
         for close in (rcvd, sent):
             fine = fine and close.code in (
@@ -307,7 +310,8 @@ class Connection:
                 frames.GOING_AWAY,
                 frames.NO_STATUS_RCVD,
             )
-        return (ConnectionClosedOK if fine else ConnectionClosedError)(rcvd, sent)
+        kind = ConnectionClosedOK if fine else ConnectionClosedError
+        return kind(rcvd, sent, protocol.close_rcvd_then_sent)
 
     def _ended(self):
         # Whether no more messages come. The receiver having taken all there were, it is also the
@@ -502,6 +506,8 @@ class Connection:
 
     async def pong(self, data=b""):
         """Send an unsolicited pong (RFC 6455 section 5.5.3)."""
+        if isinstance(data, str):
+            data = data.encode()
         if len(data) > 125:
             raise ValueError("a pong carries at most 125 bytes")
         await self._open()

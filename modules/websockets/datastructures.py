@@ -2,16 +2,33 @@
 
 
 class Headers:
-    """Header fields by name, whatever its case; a view of a dict with lower-case names.
+    """Header fields by name, whatever its case.
 
     Repeated fields are joined by ", " (RFC 9110 section 5.3).
+
+    Args:
+        fields: a dict with lower-case names, of which this is a view; or (name, value) pairs.
     """
 
-    def __init__(self, fields):
+    def __init__(self, fields=()):
+        if not isinstance(fields, dict):
+            pairs = fields.items() if hasattr(fields, "items") else fields
+            fields = {}
+            self._fields = fields
+            for name, value in pairs:
+                self[name] = value
         self._fields = fields
 
     def __getitem__(self, name):
         return self._fields[name.lower()]
+
+    def __setitem__(self, name, value):
+        name = name.lower()
+        known = self._fields.get(name)
+        self._fields[name] = value if known is None else known + ", " + value
+
+    def __delitem__(self, name):
+        del self._fields[name.lower()]
 
     def __contains__(self, name):
         return name.lower() in self._fields

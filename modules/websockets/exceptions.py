@@ -2,13 +2,20 @@
 
 import lazy
 
-# Those that only a client knows are in a module of their own, which a server doesn't need.
+# Those of the opening handshake are in a module of their own, which a server hardly needs.
 __getattr__ = lazy.loader(
     globals(),
     (
         (
             "client_exceptions",
-            ("InvalidHandshake", "InvalidMessage", "InvalidStatus", "InvalidURI", "SecurityError"),
+            (
+                "InvalidHandshake",
+                "InvalidMessage",
+                "InvalidStatus",
+                "InvalidURI",
+                "NegotiationError",
+                "SecurityError",
+            ),
         ),
     ),
     "websockets",
@@ -28,12 +35,26 @@ class ConnectionClosed(WebSocketException):
 
     Attributes:
         rcvd, sent: the `Close` that was received or sent, None when there was none.
+        rcvd_then_sent: whether the peer's was the first of the two; None unless there are both.
     """
 
-    def __init__(self, rcvd, sent):
-        super().__init__("received {}, sent {}".format(rcvd or "no close", sent or "no close"))
+    def __init__(self, rcvd, sent, rcvd_then_sent=None):
+        super().__init__(rcvd, sent, rcvd_then_sent)
         self.rcvd = rcvd
         self.sent = sent
+        self.rcvd_then_sent = rcvd_then_sent
+
+    def __str__(self):
+        rcvd, sent = self.rcvd, self.sent
+        if rcvd is None and sent is None:
+            return "no close frame received or sent"
+        if rcvd is None:
+            return "sent {}; no close frame received".format(sent)
+        if sent is None:
+            return "received {}; no close frame sent".format(rcvd)
+        if self.rcvd_then_sent:
+            return "received {}; then sent {}".format(rcvd, sent)
+        return "sent {}; then received {}".format(sent, rcvd)
 
 
 class ConnectionClosedOK(ConnectionClosed):

@@ -28,6 +28,25 @@ TRY_AGAIN_LATER = 1013
 JOIN_LIMIT = 4096
 
 
+# What the codes say, in the words of Python's `websockets`.
+_EXPLANATIONS = (
+    (1000, "OK"),
+    (1001, "going away"),
+    (1002, "protocol error"),
+    (1003, "unsupported data"),
+    (1005, "no status received [internal]"),
+    (1006, "abnormal closure [internal]"),
+    (1007, "invalid frame payload data"),
+    (1008, "policy violation"),
+    (1009, "message too big"),
+    (1010, "mandatory extension"),
+    (1011, "internal error"),
+    (1012, "service restart"),
+    (1013, "try again later"),
+    (1014, "bad gateway"),
+)
+
+
 class Close:
     """Code and reason of a close frame; `code` is 1005 when the frame had none."""
 
@@ -35,8 +54,17 @@ class Close:
         self.code = code
         self.reason = reason
 
+    def __eq__(self, other):
+        return isinstance(other, Close) and (self.code, self.reason) == (other.code, other.reason)
+
     def __str__(self):
-        return "{} {}".format(self.code, self.reason) if self.reason else str(self.code)
+        explanation = "unknown"
+        if self.code >= 3000:
+            explanation = "registered" if self.code < 4000 else "private use"
+        for code, text in _EXPLANATIONS:
+            if code == self.code:
+                explanation = text
+        return "{} ({}) {}".format(self.code, explanation, self.reason).rstrip()
 
 
 def is_close_code(code):

@@ -80,13 +80,20 @@ def offered_subprotocols(fields):
 
 
 def choose_subprotocol(fields, supported):
-    """The first supported subprotocol that the client offers too, or None (section 4.2.2)."""
-    if supported:
-        offered = offered_subprotocols(fields)
-        for name in supported:
-            if name in offered:
-                return name
-    return None
+    """The first supported subprotocol that the client offers too (section 4.2.2).
+
+    None when the server supports none.
+
+    Raises:
+        Refused: 400, there is none in common.
+    """
+    if not supported:
+        return None
+    offered = offered_subprotocols(fields)
+    for name in supported:
+        if name in offered:
+            return name
+    raise Refused(400, "a subprotocol is needed: " + ", ".join(supported), ())
 
 
 def accept_response(key, subprotocol=None, extension=None):

@@ -9,6 +9,7 @@ checked.
 from os import urandom
 
 import micropython
+from micropython import const
 
 from . import frames
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
@@ -25,6 +26,9 @@ class State:
     CLOSING = CLOSING
     CLOSED = CLOSED
 
+
+# No memory holds a longer message. Up to here a length is a small integer on a chip.
+_LONGEST = const(0x3FFFFFFF)
 
 # The first reserved bit, in the opcode of a message: it is compressed (RFC 7692 section 6).
 _COMPRESSED = 0x40
@@ -51,11 +55,15 @@ class Protocol:
             to wait for any more.
         fault: the `Close` that a violation asks for, None when there was none.
         close_sent, close_rcvd: the `Close` sent and received.
+        close_rcvd_then_sent: whether the peer's came first; None unless there are both.
     """
 
     # Further attributes once they are needed; an idle connection does without.
+    deflate = None
+    data = None
     close_sent = None
     close_rcvd = None
+    close_rcvd_then_sent = None
     fault = None
     _opcode = 0  # of the message being received: TEXT or BINARY, and _COMPRESSED
     _fin = False  # of the current frame
@@ -68,10 +76,10 @@ class Protocol:
     def __init__(self, is_client, max_size, deflate=None):
         self.is_client = is_client
         self.max_size = max_size
-        self.deflate = deflate
+        if deflate is not None:
+            self.deflate = deflate
         self.state = OPEN
         self.event = None
-        self.data = None
         self.output = []
         self.wanted = None
         self._message = None  # bytearray of the message being received
@@ -240,6 +248,8 @@ class Protocol:
         size = length if message is None else length + len(message)
         if self.max_size is not None and size > self.max_size:
             raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
+        if size > _LONGEST:
+            raise MemoryError
         if message is None:
             self._message = bytearray(length)
             self._opcode = first & (_COMPRESSED | 0x0F)
@@ -323,6 +333,7 @@ class Protocol:
                 raise Violation(frames.INVALID_DATA, "close reason is not UTF-8")
             close.reason = str(memoryview(payload)[2:], "utf-8")
         self.close_rcvd = close
+        self.close_rcvd_then_sent = self.close_sent is None
         self._deaf = True
         self._message = self.wanted = None
         self.close(close.code, close.reason)

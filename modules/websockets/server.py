@@ -63,6 +63,7 @@ class Server:
         self._process_request = process_request
         self._keep_headers = keep_headers
         self._closing = False
+        self._handlers = 0  # how many are running
         self._waiting = core.TaskQueue()
 
     def listen(self, host, port, ssl=None):
@@ -130,7 +131,15 @@ class Server:
             return
         try:
             subprotocol = self._subprotocol(request)
+        except handshake.Refused as refused:
+            reply.refuse(*refused.args)
+            return
         except Exception as error:
+            from .client_exceptions import NegotiationError
+
+            if isinstance(error, NegotiationError):
+                reply.refuse(400, str(error), ())
+                return
             report("handshake failed", error)
             reply.refuse(500, "the server failed", ())
             return
@@ -161,6 +170,7 @@ class Server:
         gc.collect()
         connection = ServerConnection(transport, self, request, subprotocol, agreed)
         self.connections.add(connection)
+        self._handlers += 1
         create_task(self._handle(connection))
         return connection
 
@@ -170,11 +180,13 @@ class Server:
             await self._handler(connection)
         except ConnectionClosed:
             pass
-        except Exception as error:
+        except (Exception, core.CancelledError) as error:
             report("connection handler failed", error)
             code = frames.INTERNAL_ERROR
         # Nobody waits for the end: the deadline sees to it.
         connection.start_closing(code)
+        self._handlers -= 1
+        self.check_closed()
 
     # As in websockets.asyncio.server.Server
 
@@ -195,12 +207,12 @@ class Server:
 
     def check_closed(self):
         """Wake `wait_closed` once everything is closed."""
-        if self._closing and not self.connections:
+        if self._closing and not self.connections and not self._handlers:
             wake(self._waiting)
 
     async def wait_closed(self):
-        """Wait until the server is closed and all connections have ended."""
-        while not self._closing or self.connections:
+        """Wait until the server and all connections are closed and all handlers have returned."""
+        while not self._closing or self.connections or self._handlers:
             await suspend(self._waiting)
 
     async def serve_forever(self):

@@ -9,7 +9,7 @@ class serve:
     Args:
         handler: coroutine function called with each `ServerConnection`; when it returns the
             connection is closed with 1000, when it raises with 1011.
-        host, port: where to listen.
+        host, port: where to listen; every address, any free port by default.
         ssl: a `tls.SSLContext` with the server's certificate, for wss://.
         origins, subprotocols, select_subprotocol, process_request, compression, open_timeout,
         ping_interval, ping_timeout, close_timeout, max_size, max_queue, write_limit: as in
@@ -20,9 +20,9 @@ class serve:
         transport.AddressError: the port is taken.
     """
 
-    def __init__(self, handler, host, port, ssl=None, **options):
+    def __init__(self, handler, host=None, port=None, ssl=None, **options):
         self._server = Server(handler, **options)
-        self._address = (host, port, ssl)
+        self._address = (host or "0.0.0.0", port or 0, ssl)
 
     async def _start(self):
         self._server.listen(*self._address)

@@ -237,7 +237,8 @@ def test_code_that_mpy_cross_refuses_names_the_file(tmp_path):
 
 
 def test_the_shared_board_module_has_the_boards_interface():
-    names = ("IAM", "DEV", "CONNECTIONS", "overrides", "extend", "ready", "reset")
+    names = ("IAM", "DEV", "CONNECTIONS", "SECURE_CONNECTIONS", "overrides", "extend", "ready")
+    names += ("reset", "resets", "trusted", "on_access_point")
     names += ("store", "watchdog", "feed_always", "held", "deliberate", "restart")
     program = """
 import sys, time, types
@@ -254,6 +255,23 @@ import board
 assert all(hasattr(board, name) for name in sys.argv[1:])
 assert board.LAN == {"phy": "DP83848", "address": 1}
 assert board.overrides == {}
+assert board.SECURE_CONNECTIONS == 2
+near, far = ("192.168.4.2", 1), ("192.168.5.2", 1)
+assert board.trusted(far) and not board.on_access_point(far)
+
+class WLAN:
+    AP_IF, STA_IF = 1, 0
+    def __init__(self, number):
+        self.isconnected = lambda: False
+        self.active = lambda: up
+        self.ifconfig = lambda: ("192.168.4.1", "255.255.255.0", "", "")
+
+network.WLAN = WLAN
+network.AP_IF, network.STA_IF = 1, 0
+for up in (True, False):
+    for peer in (near, far):
+        expected = up and peer is near
+        assert board.trusted(peer) is board.on_access_point(peer) is expected
 network.LAN = None
 assert board.held() is False
 """

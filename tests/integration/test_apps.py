@@ -65,6 +65,14 @@ def test_app_of_the_user(make_image, place):
     assert image.wait() == 0
 
 
+def test_app_of_the_user_that_is_a_coroutine(make_image):
+    text = "import asyncio\nasync def app_main(config):\n await asyncio.sleep(0)\n print('done')\n"
+    image = make_image(start=False, files={**FILES, "my_app.py": text})
+    image.spawn()
+    image.wait_line("done")
+    assert image.wait() == 0
+
+
 async def test_app_of_the_user_with_the_frozen_servers(make_image):
     text = """
 import asyncio
@@ -148,6 +156,14 @@ FAILING = {
         "ValueError: no sensor",
     ),
     "takes no argument": ({"my_app.py": "def app_main():\n    pass\n"}, "TypeError"),
+    "raises in a coroutine": (
+        {"my_app.py": "async def app_main(args):\n    raise ValueError('no sensor')\n"},
+        "ValueError: no sensor",
+    ),
+    "is cancelled": (
+        {"my_app.py": "import asyncio\ndef app_main(args):\n    raise asyncio.CancelledError\n"},
+        "CancelledError",
+    ),
     "recurses": ({"my_app.py": "def app_main(args):\n    app_main(args)\n"}, "RuntimeError"),
     "uses up the memory": (
         {"my_app.py": "def app_main(args):\n    x = []\n    while 1: x.append(b'x' * 999)\n"},
@@ -172,6 +188,12 @@ async def test_app_that_fails_leads_to_recovery(make_image, name):
     image = make_image(files={**FILES, **files})
     await check_recovery(image, mentioned)
     assert (image.data / "traceback.txt").read_text() in image.log()
+
+
+async def test_traceback_that_is_not_unicode_is_shown_all_the_same(make_image):
+    text = "def app_main(args):\n    raise ValueError('\\ud800')\n"
+    image = make_image(files={**FILES, "my_app.py": text})
+    await check_recovery(image, "ValueError: \\xed\\xa0\\x80")
 
 
 async def test_app_that_fails_while_it_serves(make_image):
@@ -230,6 +252,9 @@ UNUSABLE = {
     "no text": b"\xff\xfe\x00\x01" * 20,
     "zeros": b"\x00" * 4096,
     "a list": b"[]",
+    "numbers as keys": b'{"device": {1: 2, "iam": "bench-7"}, 3: 4}',
+    "half of a character": b'{"device": {"dev": "\\ud800"}}',
+    "a surrogate": b'{"device": {"dev": "\xed\xa0\x80"}}',
     "a number": b"1",
     "nested": b"[" * 5000,
     "large": b'{"x": "' + b"y" * 100_000 + b'"}',
@@ -254,7 +279,8 @@ async def test_unusable_file_is_reported_and_the_defaults_used(make_image, file,
 
 
 BAD_FIELDS = [
-    ("network.json", {"device": 5}, "device"),
+    ("network.json", {"device": 5}, "device must be an object"),
+    ("app.json", {"http": []}, "http must be an object"),
     ("network.json", {"device": {"iam": 7}}, "device/iam"),
     ("network.json", {"device": {"iam": ""}}, "device/iam"),
     ("network.json", {"device": {"iam": "a/b"}}, "device/iam"),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from command_client import PASSWORDS, Page
-from raw import TEXT, Connection, frame
+from raw import HANDSHAKE, TEXT, Connection, frame
 
 WORKSHOP = {"ssid": "workshop", "password": "correct-horse", "rssi": -48, "channel": 6}
 GUEST = {"ssid": "guest", "rssi": -61, "channel": 1}
@@ -529,8 +529,12 @@ MALFORMED = {
     "nested arguments": ('["GET", "wifi", ' + "[" * 1000 + "]" * 1000 + "]", ""),
     "large": (json.dumps(["CMD", "send_message", ["x" * 5000]]), ""),
     "largest that is taken": (json.dumps(["CMD", "send_message", ["x" * 32_000]]), ""),
-    "lone surrogate in a name": ('["GET", "\\ud800"]', ""),
-    "lone surrogate in an SSID": ('["CMD", "store_new_sta", ["\\ud800"]]', "SSID"),
+    "missing comma": ('["GET" "wifi"]', "JSON"),
+    "comma before the end": ('["GET", "wifi",]', "JSON"),
+    "lone surrogate in a name": ('["GET", "\\ud800"]', "Unicode"),
+    "lone surrogate in an SSID": ('["CMD", "store_new_sta", ["\\ud800"]]', "Unicode"),
+    "lone surrogate in a setting": ('["CMD", "set", ["device/dev", "\\udc00"]]', "Unicode"),
+    "surrogate in binary": (b'["CMD", "set", ["device/dev", "\xed\xb0\x80"]]', "Unicode"),
 }
 
 
@@ -590,6 +594,16 @@ async def test_lone_surrogate_does_not_end_connections(image):
         assert "Unicode" in await page.event("error")
         await page.round_trip()
         await other.round_trip()
+
+
+@with_files
+async def test_path_that_is_not_utf_8_does_not_spoil_the_log(image):
+    with Connection(image.ws_port) as client:
+        client.send(HANDSHAKE.replace(b"/ws", b"/\xed\xa0\x80", 1))
+        assert client.read_response().status == 101
+        async with Page(image.ws) as page:
+            await page.send("GET", "log")
+            assert any("\\xed\\xa0\\x80" in line for line in await page.event("log"))
 
 
 @with_files

@@ -276,6 +276,14 @@ def test_stream_is_no_faster_than_its_reader(port):
     wait_until(lambda: status_of(port)["ended"] == ["flood"])
 
 
+def test_stream_ends_when_writing_fails(port, connection):
+    # At once, when nothing is queued: the handler then never waits by itself.
+    connection.send(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.read_exactly(50_000)
+    connection.reset()
+    wait_until(lambda: status_of(port)["ended"] == ["flood"])
+
+
 # Files
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support import free_port
 
@@ -15,12 +15,14 @@ SERVER = """
 import asyncio
 import sys
 
-from websockets import Response, State, serve
+from websockets import NegotiationError, Response, State, serve
 
 
 async def process(connection, request):
     if request.path == "/refused":
-        return connection.respond(403, "not you\\n")
+        response = connection.respond(403, "not you\\n")
+        response.headers["X-Why"] = "because"
+        return response
     if request.path == "/moved":
         return Response(302, "Found", (("Location", "/new?x=1"),), b"")
     if request.path == "/broken":
@@ -31,6 +33,8 @@ async def process(connection, request):
 def select(connection, subprotocols):
     if "first" in subprotocols:
         return "first"
+    if "none" in subprotocols:
+        raise NegotiationError("not without")
     if "bad" in subprotocols:
         return "unknown"
     return None
@@ -94,6 +98,7 @@ async def test_process_request_refuses(uri):
         await connect(uri + "/refused")
     assert refusal.value.response.status_code == 403
     assert b"not you" in refusal.value.response.body
+    assert refusal.value.response.headers["X-Why"] == "because"
 
 
 async def test_process_request_that_fails_is_500(uri):
@@ -112,8 +117,10 @@ async def test_select_subprotocol(uri):
         assert client.subprotocol == "first"
     async with connect(uri, subprotocols=["second"]) as client:
         assert client.subprotocol is None
-    with pytest.raises((InvalidStatus, NegotiationError)):
-        await connect(uri, subprotocols=["bad"])
+    for name, status in (("bad", 500), ("none", 400)):
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(uri, subprotocols=[name])
+        assert refusal.value.response.status_code == status
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
@@ -231,6 +238,6 @@ async def test_client_compresses(micropython):
 
 
 async def test_unknown_options_are_refused(micropython):
-    for option in ({"compression": "brotli"}, {"nonsense": 1}):
+    for option in ({"compression": "brotli"}, {"nonsense": 1}, {"proxy": "http://x"}):
         (line,) = await run_client(micropython, "ws://127.0.0.1:1/", **option)
         assert line.startswith(("ValueError", "TypeError"))

@@ -9,7 +9,7 @@ from device.commands import MAX_COMMAND, CommandError, parse
 from device.home import RETRY_JITTER, delay, uri
 from device.hub import Hub
 from device.json_text import loads
-from device.origin import same_host, same_origin
+from device.origin import same_host, same_origin, same_site, secure_origin
 
 HOST_ONLY = True  # device.commands needs the host board
 
@@ -200,6 +200,14 @@ def test_own_pages_and_clients_without_origin_may_connect():
     assert same_origin("http://device:80", "device")
     assert same_origin("http://Device:8080", "device:8080")
     assert same_origin("https://device", "device")
+    for origin, host in (
+        ("https://device:443", "device"),
+        ("https://device", "device:443"),
+        ("https://device:8443", "device:8443"),
+        ("https://[fe80::1]", "[FE80::1]:443"),
+    ):
+        assert same_origin(origin, host) and secure_origin(origin, host), origin
+    assert secure_origin(None, "device")
     assert same_host("http://device", "device:7777")
     assert same_host("http://[fe80::1]:80", "[FE80::1]:7777")
 
@@ -215,6 +223,10 @@ def test_foreign_pages_may_not():
         "http://device:81",
     ):
         assert not same_origin(origin, "device"), origin
+        assert not secure_origin(origin, "device"), origin
+    # Over TLS a page without it is a foreign one.
+    for origin in ("http://device", "http://device:443", "https://device:80", "ftp://device"):
+        assert not secure_origin(origin, "device"), origin
     for origin in (
         "null",
         "",
@@ -228,8 +240,25 @@ def test_foreign_pages_may_not():
     assert not same_host("http://device", None)
 
 
+def test_site_of_a_request_over_tls():
+    for headers, good in (
+        ({}, True),
+        ({"origin": "https://device"}, True),
+        ({"origin": "http://device"}, False),
+        ({"referer": "https://device/login"}, True),
+        ({"referer": "http://device/login"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+    ):
+        headers["host"] = "device"
+        assert same_site(headers, True) is good, headers
+
+
 def test_json_of_any_character_and_bounded_depth():
     for text, value in (
+        (' { "a" : [ -0.5e+1 , true,false ,null ] } ', {"a": [-5, True, False, None]}),
+        ("[{}, [] , { }]", [{}, [], {}]),
+        ('"\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000"', '"\\/\b\f\n\r\t\0'),
+        ('"\x7f\u20ac\ud7ff\ue000\U0010ffff"', "\x7f\u20ac\ud7ff\ue000\U0010ffff"),
         ('["\\ud83d\\ude42"]', ["🙂"]),
         ('["a\\ud83d\\ude42b\\ud83d\\ude42"]', ["a🙂b🙂"]),
         ('["\\\\ud83d\\\\ude42"]', ["\\ud83d\\ude42"]),
@@ -245,10 +274,39 @@ def test_json_of_any_character_and_bounded_depth():
             assert "levels" in str(error)
         else:
             raise AssertionError(text)
-    for text in ("", "[", '["\\ud83d', '["\\ud83d\\', '["\\ud83d\\ude4"]', "[1] 2"):
+
+
+def refuses(reason, texts):
+    for text in texts:
         try:
             loads(text)
         except ValueError as error:
-            assert str(error) == "malformed JSON", text
+            assert str(error) == reason, (text, error)
         else:
             raise AssertionError(text)
+
+
+def test_json_is_strict():
+    refuses(
+        "malformed JSON",
+        ("", " ", "[", "]", "[}", "{]", "[1] 2", "1,2", '"a', '"a\\', '["\\ud83d', '"\\u12')
+        + ('["a" "b"]', "[1 2]", "[1,]", "[,]", "[,1]", "[1,,2]", "[:]", "[1:2]", ",", ":")
+        + ('{"a"}', '{"a":}', '{"a" 1}', '{"a":1,}', '{"a":1 "b":2}', '{"a":1:2}', '{"a",1}')
+        + ("{1:2}", "{null:1}", "{[]:1}", "{true:1}", '{"a":{1:2}}')
+        + ('"\t"', '"\\q"', '"\\u12g4"', '"\\u+123"', "'a'")
+        + ("01", "-", "+1", ".5", "1.", "1.e1", "1e", "1e+", "--1", "0x1", "1_0", "1a")
+        + ("True", "tru", "nul", "nulll", "NaN", "Infinity", "-Infinity", "undefined"),
+    )
+
+
+def test_json_is_unicode():
+    refuses(
+        "a text that is not Unicode",
+        ('"\\ud800"', '"\\udc00"', '"\\ud800\\n"', '"\\ud800\\ud800\\udc00"', '"a\\udc00\\ud800"')
+        + ('{"\\udfff": 1}', '["\\ud83d\\u0041"]', '["\\ud83d"]'),
+    )
+    # MicroPython's decoder lets these pass (RFC 3629 section 4 does not).
+    for octets in (b"\xed\xa0\x80", b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80"):
+        refuses("a text that is not Unicode", ['"' + str(octets, "utf-8") + '"'])
+    for octets in (b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80"):
+        refuses("a text that is not Unicode", ['"' + str(octets, "utf-8") + '"'])

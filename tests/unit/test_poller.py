@@ -136,6 +136,21 @@ async def test_endpoint_beside_streams():
     await server.wait_closed()
 
 
+async def test_a_task_that_ended_is_forgotten_while_nothing_runs():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    current = []
+    endpoint.ready = lambda events: current.append(core.cur_task) or endpoint.sock.read()
+    poller.current().add(endpoint, POLLIN)
+    writer.write(b"hello")
+    await wait_until(lambda: current)
+    assert current[0] is None
+    endpoint.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_endpoints_tick_until_they_are_gone():
     _, writer, sock, server = await connected()
     endpoint = Endpoint(sock)

@@ -6,6 +6,7 @@ import os
 
 from sockets import HOST, free_port, wait_until
 from websockets import (
+    Close,
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedError,
@@ -290,6 +291,9 @@ async def test_what_may_not_be_sent():
         for code in (999, 1005, 1006, 5000):
             await raises(ValueError, pair.near.close(code))
         await raises(ValueError, pair.near.close(1000, "x" * 124))
+        for data in ("é" * 63, b"x" * 126):
+            await raises(ValueError, pair.near.ping(data))
+            await raises(ValueError, pair.near.pong(data))
         await pair.near.send("still open")
         assert await pair.far.recv() == "still open"
 
@@ -312,6 +316,59 @@ async def test_handler_that_fails_is_1011_and_one_that_ends_1000():
         async with Served(handler) as pair:
             error = await raises(ConnectionClosed, pair.near.recv())
             assert error.rcvd.code == code and not error.rcvd.reason
+
+
+async def test_closed_connection_says_who_began():
+    async with Served() as pair:
+        await pair.near.close(1001, "bye")
+        error = await raises(ConnectionClosedOK, pair.near.recv())
+        assert error.rcvd_then_sent is False
+        assert str(error) == "sent 1001 (going away) bye; then received 1001 (going away) bye"
+        error = await raises(ConnectionClosedOK, pair.far.recv())
+        assert error.rcvd_then_sent is True and error.rcvd == error.sent == Close(1001, "bye")
+        assert str(error) == "received 1001 (going away) bye; then sent 1001 (going away) bye"
+    async with Served() as pair:
+        pair.near.transport.abort()
+        error = await raises(ConnectionClosedError, pair.near.recv())
+        assert error.rcvd_then_sent is None
+        assert str(error) == "no close frame received or sent"
+
+
+async def test_handler_that_is_cancelled_is_1011():
+    async def sleep():
+        await asyncio.sleep(10)
+
+    async def wait_for_cancelled(connection):
+        task = asyncio.create_task(sleep())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    async with Served(wait_for_cancelled) as pair:
+        error = await raises(ConnectionClosedError, pair.near.recv())
+        assert error.rcvd.code == 1011
+
+
+async def test_server_waits_for_its_handlers():
+    ended = []
+
+    async def slow(connection):
+        await connection.wait_closed()
+        await asyncio.sleep_ms(50)
+        ended.append(True)
+
+    async with Served(slow) as pair:
+        pair.server.close()
+        await pair.server.wait_closed()
+        assert ended
+
+
+async def test_server_at_every_address():
+    for host in (None, ""):
+        port = free_port()
+        async with serve(echo, host, port), connect("ws://{}:{}".format(HOST, port)) as client:
+            await client.send("here")
+            assert await client.recv() == "here"
 
 
 async def test_server_closes_its_connections_with_1001():

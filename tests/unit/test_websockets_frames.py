@@ -176,5 +176,11 @@ def test_close_codes():
 
 
 def test_close_says_code_and_reason():
-    assert str(frames.Close(1000)) == "1000"
-    assert str(frames.Close(1011, "oops")) == "1011 oops"
+    assert str(frames.Close(1000)) == "1000 (OK)"
+    assert str(frames.Close(1011, "oops")) == "1011 (internal error) oops"
+    assert str(frames.Close(3000)) == "3000 (registered)"
+    assert str(frames.Close(4999, "x")) == "4999 (private use) x"
+    assert str(frames.Close(2999)) == "2999 (unknown)"
+    assert frames.Close(1000, "x") == frames.Close(1000, "x")
+    assert frames.Close(1000, "x") != frames.Close(1000)
+    assert frames.Close(1000) != 1000

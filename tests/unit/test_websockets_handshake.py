@@ -105,9 +105,10 @@ def test_origins():
 def test_subprotocol_is_the_servers_first_that_the_client_knows():
     fields = request_fields(sec_websocket_protocol="chat, superchat")
     assert handshake.choose_subprotocol(fields, ["superchat", "chat"]) == "superchat"
-    assert handshake.choose_subprotocol(fields, ["other"]) is None
-    assert handshake.choose_subprotocol(fields, None) is None
-    assert handshake.choose_subprotocol(request_fields(), ["chat"]) is None
+    for supported in (None, []):
+        assert handshake.choose_subprotocol(fields, supported) is None
+    assert refused(handshake.choose_subprotocol, fields, ["other"])[0] == 400
+    assert refused(handshake.choose_subprotocol, request_fields(), ["chat"])[0] == 400
 
 
 def test_accepting_response():

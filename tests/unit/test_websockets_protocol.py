@@ -262,8 +262,12 @@ def test_size_is_checked_before_memory_is_taken():
 
 
 def test_message_that_memory_cannot_hold_is_1013():
-    side = Side(max_size=None).feed(b"\x82\xff\0\0\0\x7f\xff\xff\xff\xff" + KEY)
-    assert side.protocol.close_sent.code == 1013
+    # Some are beyond a chip's small integers; the last, with a byte before it, beyond any word.
+    for size in (0x7FFFFFFF, 1 << 32, 1 << 62, (1 << 63) - 1):
+        for before, opcode in ((b"", b"\x82"), (masked(0x02, b"x"), b"\x80")):
+            data = before + opcode + b"\xff" + size.to_bytes(8, "big") + KEY
+            side = Side(max_size=None).feed(data)
+            assert side.protocol.close_sent.code == 1013, size
 
 
 def test_close_is_answered_with_its_code():
