@@ -824,9 +824,16 @@ def test_nothing_is_left_of_bad_clients(make_server, client):
 
     def resources():
         process = f"/proc/{script.process.pid}"
-        with open(f"{process}/statm") as file:
-            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return len(os.listdir(f"{process}/fd")), status(port, client)["alloc"], resident
+        with Connection(port, client) as connection:
+
+            def alone():
+                status = json.loads(connection.get("/status").body)
+                return status if status["connections"] == 1 else None
+
+            heap = wait_until(alone)["alloc"]
+            with open(f"{process}/statm") as file:
+                resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            return len(os.listdir(f"{process}/fd")), heap, resident
 
     for _ in range(5):
         misbehave()
