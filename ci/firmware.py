@@ -64,10 +64,14 @@ class Idf:
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
-    """How idf.py is run: `way` is active, idf_path or container; `engine` docker or podman."""
+    """How idf.py is run: `way` is active, idf_path or container; `engine` docker or podman.
+
+    `rootless`: docker's daemon runs as who calls it, who is root in its containers then.
+    """
 
     way: str
     engine: str = ""
+    rootless: bool = False
 
 
 def said(command):
@@ -110,8 +114,9 @@ def choose_tools(idf, environment, which=shutil.which, ask=said):
         say(f"firmware: IDF_PATH={folder} is {version or 'not an ESP-IDF'}: not used")
     for engine in ("docker", "podman"):
         # A docker without its daemon is as good as none.
-        if which(engine) and ask([engine, "info"]):
-            return Tools("container", engine)
+        answer = ask([engine, "info"]) if which(engine) else ""
+        if answer:
+            return Tools("container", engine, engine == "docker" and "rootless" in answer)
     raise BuildError(
         f"an ESP32 image needs ESP-IDF {idf.tag}, which is not here. Do one of these:\n"
         f"  install docker or podman; the build then uses the container {idf.image}\n"
@@ -157,7 +162,7 @@ def run_command(tools, idf, command, variables, root, user):
     # refuse to keep the id of the real one.
     if tools.engine == "podman":
         container += ["--userns", "keep-id"] if user[0] else []
-    else:
+    elif not tools.rootless:
         container += ["--user", "{}:{}".format(*user)]
     # idf.py and git want a home; the folder belongs to somebody else than the container's root.
     settings = {"HOME": "/tmp", "IDF_GIT_SAFE_DIR": str(root), **variables}

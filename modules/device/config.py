@@ -211,7 +211,11 @@ class Config:
         return value if isinstance(value, dict) else {}
 
     def factory_reset(self):
-        """Remove all files; the next boot is a first boot."""
+        """Remove all files, and a chip's copies of them; the next boot is a first boot."""
+        if hasattr(board, "store"):
+            from .filesystem import forget
+
+            forget(board.store)
         for name in (NETWORK, APP, SECRETS, ADMIN):
             storage.erase(name)
 

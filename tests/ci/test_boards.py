@@ -274,6 +274,10 @@ for up in (True, False):
         assert board.trusted(peer) is board.on_access_point(peer) is expected
 network.LAN = None
 assert board.held() is False
+machine.DEEPSLEEP_RESET, machine.SOFT_RESET = 4, 5
+for cause in (4, 5):
+    machine.reset_cause = lambda: cause
+    assert board.deliberate() is (cause == 4)
 """
     path = {"PYTHONPATH": str(boards.COMMON / "modules"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = run([sys.executable, "-c", program, *names], env={**os.environ, **path})

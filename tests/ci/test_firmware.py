@@ -136,6 +136,12 @@ def test_the_container_is_used_when_its_engine_answers(engine):
     assert tools == firmware.Tools("container", engine)
 
 
+def test_a_docker_without_root_is_noticed():
+    information = "Server:\n Security Options:\n  seccomp\n  rootless\n  cgroupns\n"
+    tools = firmware.choose_tools(IDF, {}, programs("docker"), lambda command: information)
+    assert tools == firmware.Tools("container", "docker", rootless=True)
+
+
 def test_without_any_it_says_what_to_install_in_three_lines():
     with pytest.raises(BuildError) as error:
         # docker is there, its daemon is not.
@@ -179,6 +185,9 @@ def test_how_each_tool_runs_the_command():
     assert command("container", "docker") == docker
     podman = ["podman", *options, "--userns", "keep-id", *settings, "idf.py", "build"]
     assert command("container", "podman") == podman
+    # Here the user is root inside, and nobody else can write to the folder.
+    rootless = ["docker", *options, *settings, "idf.py", "build"]
+    assert command("container", "docker", True) == rootless
     # Podman refuses --userns keep-id to root, which is root inside as well.
     as_root = ["podman", *options, *settings, "idf.py", "build"]
     assert command("container", "podman", user=(0, 0)) == as_root

@@ -123,7 +123,7 @@ def test_too_small_a_flash_is_refused_before_anything_is_written(bootloader, ima
 
 def test_nothing_at_the_port_says_what_to_look_at():
     with pytest.raises(BuildError, match="no chip answers at") as error:
-        flash.identify(manifests.tool("esptool"), f"socket://127.0.0.1:{free_port()}")
+        flash.ask(manifests.tool("esptool"), f"socket://127.0.0.1:{free_port()}")
     assert "BOOT" in str(error.value)
 
 
@@ -195,6 +195,31 @@ def test_the_newest_merged_image_is_taken(tmp_path):
 def test_a_chip_that_does_not_say_what_it_is_is_refused(text):
     with pytest.raises(BuildError, match="did not tell"):
         flash.parse_flash_id(text)
+
+
+def test_a_variant_that_can_not_start_on_the_chip_is_refused():
+    one_core = "Features: Wi-Fi, BT, Single Core + LP Core, 160MHz\n"
+    two_cores = "Features:           Wi-Fi, BT, Dual Core + LP Core, 240MHz\n"
+    for variant in ("", "SPIRAM", "ETH", "UNICORE"):
+        flash.check_variant(BOARD, variant, two_cores)
+    flash.check_variant(BOARD, "UNICORE", one_core)
+    with pytest.raises(BuildError, match=r"default is for two cores.*: VARIANT=UNICORE"):
+        flash.check_variant(BOARD, "", one_core)
+    with pytest.raises(BuildError, match="for the emulator"):
+        flash.check_variant(BOARD, "QEMU", two_cores)
+    # This chip has no other kind.
+    flash.check_variant(boards.find("ESP32_C3_WEBSOCK"), "", one_core)
+
+
+def test_the_rate_can_be_chosen(monkeypatch):
+    monkeypatch.delenv("BAUD", raising=False)
+    assert "460800" in flash.esptool_command("esptool", "/dev/ttyUSB0")
+    monkeypatch.setenv("BAUD", "115200")
+    command = flash.esptool_command("esptool", "/dev/ttyUSB0", "flash-id")
+    assert command == ["esptool", "--port", "/dev/ttyUSB0", "--baud", "115200", "flash-id"]
+    monkeypatch.setenv("BAUD", "fast")
+    with pytest.raises(BuildError, match="BAUD=fast is no rate"):
+        flash.esptool_command("esptool", "/dev/ttyUSB0")
 
 
 def test_what_esptool_prints_is_understood():

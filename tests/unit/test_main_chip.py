@@ -158,6 +158,23 @@ def test_the_watchdog_is_fed_on_by_what_replaces_an_app_that_failed_while_it_ran
         assert len(chip.dogs) == 1
 
 
+def test_an_app_that_exits_over_and_over_ends_in_safe_mode():
+    with Chip(mine=SystemExit()) as chip:
+        board.overrides["app"] = "mine"
+        try:
+            for _ in range(boot.CRASHES):
+                try:
+                    chip.start()
+                    raise AssertionError("the chip was not reset")
+                except SystemExit:
+                    pass
+            chip.start()
+        finally:
+            del board.overrides["app"]
+        assert [name for name, _ in chip.ran] == boot.CRASHES * ["mine"] + ["demo"]
+        assert chip.ran[-1][1].startswith("safe mode: ")
+
+
 def test_ctrl_c_before_a_restart_keeps_the_watchdog_from_ending_the_repl():
     async def device():
         await asyncio.sleep_ms(1)

@@ -128,8 +128,12 @@ def feed_always(fed):
 
 
 def deliberate():
-    """Whether this start follows an order: waking from deep sleep, or Ctrl-D at the REPL."""
-    return machine.reset_cause() in (machine.DEEPSLEEP_RESET, machine.SOFT_RESET)
+    """Whether this start follows an order: waking from deep sleep.
+
+    A soft reset is no order: an app makes it by ending with SystemExit, over and over if it does
+    so at its start. Before the one of Ctrl-D comes Ctrl-C, after which the starts count anew.
+    """
+    return machine.reset_cause() == machine.DEEPSLEEP_RESET
 
 
 def held():
