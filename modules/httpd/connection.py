@@ -49,6 +49,11 @@ _LINGER = const(6)  # throwing away everything until the client closes
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
+_NO_MEMORY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 14\r\nRetry-After: 5\r\nConnection: close\r\n\r\nout of memory\n"
+)
+
 
 class HTTPConnection:
     """The protocol of a `transport.Connection` that speaks HTTP/1.1."""
@@ -101,6 +106,9 @@ class HTTPConnection:
                     request = parse_request(buf, start, end, Request)
                 except BadMessage as error:
                     self._refuse(error)
+                    return end
+                except MemoryError:
+                    self._refuse_for_memory()
                     return end
                 if request is None:
                     if not self._partial and start < end:
@@ -368,8 +376,23 @@ class HTTPConnection:
         answer, defect = from_exception(error)
         if defect:
             report("request failed", error)
-        if self.transport is not None:
-            self._respond(request, from_error(answer))
+        if self.transport is None:
+            return
+        try:
+            response = from_error(answer)
+        except MemoryError:
+            self._refuse_for_memory()
+            return
+        self._respond(request, response)
+
+    def _refuse_for_memory(self):
+        # From flash: there is no memory to make an answer of.
+        transport = self.transport
+        self._keep = False
+        self._state = _LINGER
+        transport.set_timeout(LINGER_TIMEOUT_MS)
+        transport.write(_NO_MEMORY)
+        self.server.count(503)
 
     def _connection_option(self, request):
         # The Connection option of the response; RFC 9112 section 9.3.
