@@ -39,6 +39,9 @@ WITH_EXPORT = '. "$IDF_PATH/export.sh" >/dev/null && exec "$@"'
 # Erased flash reads as ones: what no part of the image covers stays as it is after erasing.
 ERASED = b"\xff"
 
+# Nothing of any chip's memory map is below it.
+FIRST_ADDRESS = 0x1000_0000
+
 # The files that decide what is built, besides the source: ESP-IDF keeps a build folder's sdkconfig
 # and takes no notice of a fragment that changed.
 CONFIGURATION = ("*.cmake", "*.h", "sdkconfig.*", "*.csv")
@@ -240,8 +243,8 @@ def frozen_size(map_text):
     lines = re.findall(
         r"(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+\S*frozen_content\.c\.obj\)?$", map_text, re.MULTILINE
     )
-    # What was discarded, and debug information, stands at address 0.
-    return sum(int(size, 16) for address, size in lines if int(address, 16))
+    # What was discarded stands at address 0, debug information at its offset in the ELF file.
+    return sum(int(size, 16) for address, size in lines if int(address, 16) >= FIRST_ADDRESS)
 
 
 def assets_size(path=BUILD / "assets" / "assets.py"):

@@ -60,7 +60,7 @@ Linker script and memory map
                 0x000000003f401000      0x100 esp-idf/main/libmain.a(frozen_content.c.obj)
  .text.one      0x00000000400d2000       0x20 esp-idf/main/libmain.a(frozen_content.c.obj)
  .text.two      0x00000000400d3000       0x77 esp-idf/main/libmain.a(main.c.obj)
- .debug_info    0x0000000000000000     0x4444 esp-idf/main/libmain.a(frozen_content.c.obj)
+ .debug_info    0x000000000024a940     0x4444 esp-idf/main/libmain.a(frozen_content.c.obj)
 """
 FAKE_IDF = """\
 #!{python}
