@@ -14,8 +14,8 @@ from .errors import HTTPError, from_exception
 from .request import Request, unquote
 from .response import JOIN_LIMIT, Response, from_error, make
 
-# A client that has begun a head must finish it, however slowly it trickles in. After the grace a
-# head that is still not complete makes room for other clients when there are too many.
+# A client that has connected or begun a head must finish it, however slowly it trickles in. After
+# the grace one whose head is still not complete makes room for others when there are too many.
 HEAD_TIMEOUT_MS = 10_000
 HEAD_GRACE_MS = 2_000
 
@@ -86,10 +86,13 @@ class HTTPConnection:
     def idle(self):
         if self._state != _HEAD:
             return False
-        if not self._partial:
-            return True
+        # Between requests there is more time left, or soon will be less.
         left = ticks_diff(self.transport.deadline, ticks_ms())
-        return left < HEAD_TIMEOUT_MS - HEAD_GRACE_MS
+        return not HEAD_TIMEOUT_MS - HEAD_GRACE_MS < left <= HEAD_TIMEOUT_MS
+
+    @property
+    def silent(self):
+        return self._state == _HEAD and not self._partial
 
     # From the transport
 

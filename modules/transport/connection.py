@@ -89,6 +89,10 @@ class Connection:
         """Whether it may be closed to make room for another."""
         return self.protocol is not None and self.protocol.idle
 
+    def silent(self):
+        """Whether its peer has asked for nothing that is not answered."""
+        return getattr(self.protocol, "silent", False)
+
     @micropython.native
     def set_timeout(self, ms):
         """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""

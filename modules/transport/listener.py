@@ -53,11 +53,16 @@ class Group:
         Args:
             secure: only one with TLS will do.
         """
-        for connection in self.connections:
-            if (connection.secure or not secure) and connection.idle():
-                self.evicted += 1
-                connection.abort()
-                return True
+        candidates = [c for c in self.connections if c.secure or not secure]
+        idle = [c for c in candidates if c.idle()]
+        if not idle:
+            # The requests of new connections are on their way; but not of as many as that.
+            silent = [c for c in candidates if c.silent()]
+            idle = silent if len(silent) > self.limit // 2 else ()
+        for connection in idle:
+            self.evicted += 1
+            connection.abort()
+            return True
         return False
 
 

@@ -53,7 +53,7 @@ def app_main(config):
 
 CONNECTIONS = 8
 DEADLINES = {
-    "HEAD_TIMEOUT_MS": 400,
+    "HEAD_TIMEOUT_MS": 2000,
     "HEAD_GRACE_MS": 0,
     "BODY_TIMEOUT_MS": 400,
     "SEND_PERIOD_MS": 400,

@@ -1,4 +1,6 @@
-"""httpd.connection without a socket: what is answered when there is no memory."""
+"""httpd.connection without a socket: who makes room for others, answers without memory."""
+
+from time import ticks_add, ticks_ms
 
 from httpd import Server, connection
 from httpd.connection import HTTPConnection
@@ -20,10 +22,31 @@ class Transport:
 
     def set_timeout(self, ms):
         self.timeout = ms
+        self.deadline = ticks_add(ticks_ms(), ms)
 
     def receive(self, data):
         buf = bytearray(data)
         assert self.protocol.data_received(buf, 0, len(buf)) == len(buf)
+
+
+def test_who_makes_room():
+    server = Server()
+    server.route("/", lambda request: "")
+    transport = Transport(server)
+    protocol = transport.protocol
+    # Connected: the request is on its way.
+    assert not protocol.idle and protocol.silent
+    transport.deadline = ticks_add(transport.deadline, -connection.HEAD_GRACE_MS)
+    assert protocol.idle and protocol.silent
+    transport.receive(GET)
+    assert transport.timeout == connection.IDLE_TIMEOUT_MS
+    assert protocol.idle and protocol.silent
+    # In a head: it has the same grace.
+    buf = bytearray(GET[:10])
+    assert protocol.data_received(buf, 0, 10) == 0
+    assert not protocol.idle and not protocol.silent
+    transport.deadline = ticks_add(transport.deadline, -connection.HEAD_GRACE_MS)
+    assert protocol.idle and not protocol.silent
 
 
 def no_memory(*arguments):

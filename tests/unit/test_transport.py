@@ -267,6 +267,12 @@ async def test_group_limits_and_evicts_the_idle():
         assert pair.protocols[1].lost == [None]
         clients.append(open_connection(HOST, pair.port, Recorder()))
         await wait_until(lambda: pair.group.refused == 1)
+        # With more than half of them silent, the oldest of these is closed.
+        for protocol in pair.protocols[2:5]:
+            protocol.silent = True
+        clients.append(open_connection(HOST, pair.port, Recorder()))
+        await wait_until(lambda: pair.group.evicted == 2)
+        assert pair.protocols[2].lost == [None]
         for client in clients:
             if client.protocol is not None:
                 client.protocol.connection = client
