@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for (PEP 562).
+"""Imports that wait until they are needed, and when they look into the filesystem.
 
 A frozen module's code is in flash, but its functions, classes and globals become objects in RAM
 when it is imported: what a device never uses costs it nothing this way.
@@ -6,6 +6,20 @@ when it is imported: what a device never uses costs it nothing this way.
 
 import gc
 import sys
+
+# Where a user's modules and packages are.
+USER_FOLDERS = ("/", "/apps", "/lib")
+
+
+def add_user_folders():
+    """Let imports find what is on the filesystem, after what is frozen.
+
+    Not from the start: a built-in module such as `json` may be overridden there, so that each
+    import of one looks through all these folders, which takes a chip some milliseconds.
+    """
+    for folder in USER_FOLDERS:
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def load(path, name):

@@ -10,6 +10,7 @@ import board
 import heap
 from device.config import Config
 from device.log import log
+from lazy import add_user_folders
 from transport import close_all
 
 
@@ -37,7 +38,9 @@ def main():
             finally:
                 board.restart()
     except KeyboardInterrupt:
+        # For the REPL.
         boot.release()
+        add_user_folders()
         raise
 
 

@@ -4,14 +4,11 @@
 `/<name>.py`, `/<name>/__init__.py`, `/<name>/main.py`, or any of these in `/apps`.
 """
 
-import sys
+from lazy import add_user_folders
 
 DEVICE = "demo"
 
 _FROZEN = (DEVICE, "echoserver")
-
-# Where a user's apps, interfaces and what they import are looked for, after the frozen modules.
-_FOLDERS = ("/", "/apps", "/lib")
 
 
 class AppError(Exception):
@@ -35,11 +32,9 @@ def load(name):
     # It becomes a module's name: a dot or a slash would reach outside of the folders.
     if not name or not all(c == "_" or c.isalpha() or c.isdigit() for c in name):
         raise AppError("app {}: a name has letters, digits and _ only".format(repr(name)))
-    for folder in _FOLDERS:
-        if folder not in sys.path:
-            sys.path.append(folder)
     if name in _FROZEN:
         return __import__("apps." + name, None, None, ("app_main",)).app_main
+    add_user_folders()
     app_main = getattr(__import__(name), "app_main", None)
     if app_main is None:
         main = name + ".main"

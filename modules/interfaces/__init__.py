@@ -15,6 +15,8 @@ in a module or package of the device's filesystem: "thermometer.Thermometer".
 
 import sys
 
+from lazy import add_user_folders
+
 from interfaces.base import Interface
 
 # type -> its class; the module is imported when an interface of that type is first made.
@@ -108,6 +110,8 @@ def _class_of(type_name):
     # The import must not be led out of the search path by a name with other characters.
     if not dot or not _consists_of(module_name, "_."):
         raise ValueError(f"unknown type {type_name}")
+    if type_name not in TYPES:
+        add_user_folders()
     try:
         module = __import__(module_name, None, None, (class_name,))
     except Exception as error:

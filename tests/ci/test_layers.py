@@ -16,7 +16,7 @@ BELOW = {
     "transport": {"heap", "lazy"},
     "httpd": {"assets", "http11", "lazy", "transport"},
     "websockets": {"http11", "lazy", "transport"},
-    "interfaces": set(),
+    "interfaces": {"lazy"},
     "device": {
         "board",
         "build_info",
@@ -27,8 +27,8 @@ BELOW = {
         "transport",
         "websockets",
     },
-    "apps": {"board", "device", "interfaces", "httpd", "websockets", "transport"},
-    "main": {"apps", "board", "device", "heap", "transport"},
+    "apps": {"board", "device", "httpd", "interfaces", "lazy", "transport", "websockets"},
+    "main": {"apps", "board", "device", "heap", "lazy", "transport"},
 }
 OURS = set(BELOW) | {"assets", "board", "build_info"}
 

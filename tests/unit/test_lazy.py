@@ -86,6 +86,17 @@ def test_names_of_a_module_in_a_package():
     assert get("A") == 1 and namespace["A"] == 1
 
 
+def test_user_folders_come_last_and_once():
+    path = list(sys.path)
+    try:
+        sys.path[:] = [".frozen", "/lib"]
+        lazy.add_user_folders()
+        lazy.add_user_folders()
+        assert sys.path == [".frozen", "/lib", "/", "/apps"]
+    finally:
+        sys.path[:] = path
+
+
 def test_load():
     package()
     assert lazy.load("lazy_sample.first", "B") == 2

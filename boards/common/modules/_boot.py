@@ -4,8 +4,12 @@ In the place of the port's own, which stops for ever in front of a filesystem th
 """
 
 import gc
+import sys
 
-from flashbdev import bdev
+# The product's modules are all frozen: see lazy.add_user_folders.
+sys.path[:] = [".frozen"]
+
+from flashbdev import bdev  # noqa: E402
 
 if bdev:
     from device import filesystem
