@@ -43,12 +43,15 @@ def extend(server, group):
 
 def ready(http, sockets):
     """Print the line that says where to connect."""
+    host = overrides["http/ip"]
+    if ":" in host:  # IPv6
+        host = "[" + host + "]"
     line = "ready"
     for listener, scheme, variable in ((http, "http", HTTP_PORT), (sockets, "ws", WS_PORT)):
         if listener is not None:
             port = hostio.local_port(listener.sock.fileno())
             os.putenv(variable, str(port))
-            line += " {}://{}:{}/".format(scheme, overrides["http/ip"], port)
+            line += " {}://{}:{}/".format(scheme, host, port)
     print(line)
 
 
