@@ -54,7 +54,7 @@ firmware-all: assets ## Build the image of every board and variant
 sizes: source assets ## Show what modules and assets add to flash; fail over a board's budget
 	@$(PYTHON) ci/sizes.py
 
-flash: ## Write the image in dist/ to a chip and verify it: PORT, BOARD, VARIANT
+flash: ## Write the image in dist/ to a chip and verify it: PORT, BOARD, VARIANT, BAUD
 	@$(PYTHON) ci/flash.py flash "$(PORT)" $(BOARD) $(VARIANT)
 
 erase: ## Erase a chip's whole flash, settings included: PORT, BOARD

@@ -23,12 +23,18 @@ def say(line):
 
 
 def main(step):
-    """Run `step()` as a program: a BuildError becomes its text on stderr and exit code 1."""
+    """Run `step()` as a program: a BuildError becomes its text on stderr and exit code 1.
+
+    Ctrl-C becomes one word and the exit code that shells give it.
+    """
     try:
         step()
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def write_if_changed(path, data):

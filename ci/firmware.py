@@ -24,6 +24,7 @@ import boards
 import build_info
 import patches
 import sources
+import third_party
 from common import BUILD, ROOT, BuildError, locked, log_tail, main, say, write_if_changed
 
 DIST = ROOT / "dist"
@@ -37,6 +38,9 @@ WITH_EXPORT = '. "$IDF_PATH/export.sh" >/dev/null && exec "$@"'
 
 # Erased flash reads as ones: what no part of the image covers stays as it is after erasing.
 ERASED = b"\xff"
+
+# Nothing of any chip's memory map is below it.
+FIRST_ADDRESS = 0x1000_0000
 
 # The files that decide what is built, besides the source: ESP-IDF keeps a build folder's sdkconfig
 # and takes no notice of a fragment that changed.
@@ -63,10 +67,14 @@ class Idf:
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
-    """How idf.py is run: `way` is active, idf_path or container; `engine` docker or podman."""
+    """How idf.py is run: `way` is active, idf_path or container; `engine` docker or podman.
+
+    `rootless`: docker's daemon runs as who calls it, who is root in its containers then.
+    """
 
     way: str
     engine: str = ""
+    rootless: bool = False
 
 
 def said(command):
@@ -109,8 +117,9 @@ def choose_tools(idf, environment, which=shutil.which, ask=said):
         say(f"firmware: IDF_PATH={folder} is {version or 'not an ESP-IDF'}: not used")
     for engine in ("docker", "podman"):
         # A docker without its daemon is as good as none.
-        if which(engine) and ask([engine, "info"]):
-            return Tools("container", engine)
+        answer = ask([engine, "info"]) if which(engine) else ""
+        if answer:
+            return Tools("container", engine, engine == "docker" and "rootless" in answer)
     raise BuildError(
         f"an ESP32 image needs ESP-IDF {idf.tag}, which is not here. Do one of these:\n"
         f"  install docker or podman; the build then uses the container {idf.image}\n"
@@ -150,10 +159,13 @@ def run_command(tools, idf, command, variables, root, user):
     if tools.way == "idf_path":
         return ["bash", "-c", WITH_EXPORT, "bash", *command]
     container = [tools.engine, "run", "--rm", "--volume", f"{root}:{root}", "--workdir", str(root)]
-    # What is built belongs to who builds it.
+    # Where SELinux guards files, it keeps containers from those of a home folder.
+    container += ["--security-opt", "label=disable"]
+    # What is built belongs to who builds it. Podman's root is who runs it, and older releases
+    # refuse to keep the id of the real one.
     if tools.engine == "podman":
-        container += ["--userns", "keep-id"]
-    else:
+        container += ["--userns", "keep-id"] if user[0] else []
+    elif not tools.rootless:
         container += ["--user", "{}:{}".format(*user)]
     # idf.py and git want a home; the folder belongs to somebody else than the container's root.
     settings = {"HOME": "/tmp", "IDF_GIT_SAFE_DIR": str(root), **variables}
@@ -162,9 +174,14 @@ def run_command(tools, idf, command, variables, root, user):
     return [*container, idf.image, *command]
 
 
-def configuration_key(board, command):
-    """A hash of what decides the configuration of a build folder."""
+def configuration_key(board, command, idf, tools, tree):
+    """A hash of what decides the configuration of a build folder, and the tools in it.
+
+    Of MicroPython's tree it is what patches.prepare made it from: a file that lost its patch has
+    the time stamp that it came with, from before it was compiled.
+    """
     digest = hashlib.sha256(json.dumps([str(word) for word in command]).encode())
+    digest.update(f"{idf.commit} {tools.way} {patches.stamp(tree).read_text()}".encode())
     for folder in (boards.COMMON, board.folder):
         for pattern in CONFIGURATION:
             for path in sorted(folder.glob(pattern)):
@@ -226,8 +243,8 @@ def frozen_size(map_text):
     lines = re.findall(
         r"(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+\S*frozen_content\.c\.obj\)?$", map_text, re.MULTILINE
     )
-    # What was discarded, and debug information, stands at address 0.
-    return sum(int(size, 16) for address, size in lines if int(address, 16))
+    # What was discarded stands at address 0, debug information at its offset in the ELF file.
+    return sum(int(size, 16) for address, size in lines if int(address, 16) >= FIRST_ADDRESS)
 
 
 def assets_size(path=BUILD / "assets" / "assets.py"):
@@ -260,8 +277,11 @@ def locked_components(text):
     )
 
 
-def sbom(name, version, image, pins, idf, lock):
-    """What an image is made of, as a CycloneDX 1.5 document (a dict)."""
+def sbom(name, version, image, pins, idf, lock, libraries):
+    """What an image is made of, as a CycloneDX 1.5 document (a dict).
+
+    `lock` is the text of ESP-IDF's lock file, `libraries` what the page has of third_party.
+    """
 
     def source(what, url, tag, commit, licence):
         return {
@@ -283,6 +303,19 @@ def sbom(name, version, image, pins, idf, lock):
                 "name": what,
                 "version": release,
                 "hashes": [{"alg": "SHA-256", "content": digest}],
+            }
+        )
+    for library in libraries:
+        components.append(
+            {
+                "type": "library",
+                "name": library.name,
+                "version": library.version,
+                "purl": f"pkg:npm/{library.name}@{library.version}",
+                "licenses": [{"license": {"id": library.licence}}],
+                "hashes": [
+                    {"alg": "SHA-256", "content": hashlib.sha256(library.data).hexdigest()}
+                ],
             }
         )
     return {
@@ -332,7 +365,7 @@ def build(board, variant, idf, tools, pins, source, tree):
     name = label(board, variant)
     objects = OBJECTS / name
     command = idf_command(board, variant, tree, objects)
-    key = configuration_key(board, command)
+    key = configuration_key(board, command, idf, tools, tree)
     stamp = objects / "configuration"
     if not stamp.is_file() or stamp.read_bytes() != key:
         shutil.rmtree(objects, ignore_errors=True)
@@ -370,7 +403,8 @@ def build(board, variant, idf, tools, pins, source, tree):
     for old in DIST.glob(f"{name}-*"):
         old.unlink()
     app = next(part for part in parts if part.name == "app")
-    bill = sbom(name, version, image, pins, idf, pinned_lock)
+    libraries = third_party.libraries(third_party.load())
+    bill = sbom(name, version, image, pins, idf, pinned_lock, libraries)
     write_if_changed(DIST / f"{stem}.bin", image)
     write_if_changed(DIST / f"{stem}-app.bin", app.data)
     for extension in ("elf", "map"):

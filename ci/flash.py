@@ -3,7 +3,8 @@
 ``flash.py flash PORT BOARD [VARIANT]`` writes the newest image of dist/, after the chip and the
 size of its flash were compared with the board's; ``flash.py erase PORT BOARD`` clears the whole
 flash, settings included; ``flash.py monitor PORT`` is the REPL (Ctrl-] ends it). esptool and
-mpremote of ci/esp32.txt do the work. PORT is a serial device, or a URL that pyserial knows.
+mpremote of ci/esp32.txt do the work. PORT is a serial device, or a URL that pyserial knows; the
+environment's BAUD is the rate that esptool talks at.
 """
 
 import os
@@ -20,6 +21,17 @@ from common import BuildError, main, say
 # Works with the USB bridges that boards carry; four times as fast as the ROM's own rate.
 BAUD = 460800
 
+# An image for the emulator is of no use on a chip.
+NOT_FOR_CHIPS = ("QEMU",)
+
+
+def baud():
+    """The rate to talk at. Raises BuildError when BAUD is no number."""
+    text = os.environ.get("BAUD") or str(BAUD)
+    if not re.fullmatch("[0-9]+", text):
+        raise BuildError(f"BAUD={text} is no rate: make flash PORT=/dev/ttyUSB0 BAUD=115200")
+    return text
+
 
 def newest_image(board, variant, folder=None):
     """The merged image of a board in dist/, the newest if there are several versions."""
@@ -34,7 +46,7 @@ def newest_image(board, variant, folder=None):
 
 def esptool_command(esptool, port, *arguments):
     """An esptool command, as a list."""
-    return [str(esptool), "--port", port, "--baud", str(BAUD), *arguments]
+    return [str(esptool), "--port", port, "--baud", baud(), *arguments]
 
 
 def parse_flash_id(text):
@@ -47,8 +59,8 @@ def parse_flash_id(text):
     return chip[1].lower().replace("-", ""), int(size[1]) * factor
 
 
-def identify(esptool, port):
-    """Ask the chip at `port` what it is; see parse_flash_id."""
+def ask(esptool, port):
+    """Ask the chip at `port` what it is; returns what `esptool flash-id` prints."""
     command = esptool_command(esptool, port, "--after", "no-reset", "flash-id")
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -58,7 +70,7 @@ def identify(esptool, port):
             "Is it the right port, and not open in another program? If the board has a BOOT "
             "button, hold it down while connecting."
         )
-    return parse_flash_id(done.stdout)
+    return done.stdout
 
 
 def check_chip(board, chip, flash_size):
@@ -76,24 +88,42 @@ def check_chip(board, chip, flash_size):
         )
 
 
+def check_variant(board, variant, text):
+    """Raise BuildError when the variant's image can't start on the chip that said `text`."""
+    name = firmware.label(board, variant)
+    if variant in NOT_FOR_CHIPS:
+        raise BuildError(f"{name} is for the emulator, see make qemu")
+    # An image for two cores stops at its start on a chip with one.
+    if board.mcu == "esp32" and re.search("^Features: .*Single Core", text, re.MULTILINE):
+        if variant != "UNICORE":
+            raise BuildError(f"{name} is for two cores, and this chip has one: VARIANT=UNICORE")
+
+
 def write(esptool, port, board, image, offset=0):
     """Write a file to the chip, which esptool shows as a bar and verifies by hash."""
     command = esptool_command(esptool, port, "--chip", board.mcu)
     # The image's own header says how the flash is accessed: the build wrote it.
     command += ["write-flash", "--flash-mode", "keep", "--flash-size", "keep"]
     command += ["--flash-freq", "keep", f"{offset:#x}", str(image)]
-    if subprocess.run(command).returncode:
+    try:
+        failed = subprocess.run(command).returncode
+    except KeyboardInterrupt:
+        failed = True
+    if failed:
         raise BuildError(
             f"writing {Path(image).name} did not end well: the chip does not start as it is.\n"
-            "Run the same command again; if it fails at the same place, use another cable or port."
+            "Run the same command again; if it fails once more, use another cable or port, or add "
+            "BAUD=115200."
         )
 
 
-def flash(port, board, image):
+def flash(port, board, image, variant=""):
     """Check the chip, then write `image` to it."""
     esptool = manifests.tool("esptool")
-    chip, size = identify(esptool, port)
+    text = ask(esptool, port)
+    chip, size = parse_flash_id(text)
     check_chip(board, chip, size)
+    check_variant(board, variant, text)
     say(f"flash: {image.name}, {image.stat().st_size:,} bytes, to the {chip} at {port}")
     write(esptool, port, board, image)
     say("flash: written and verified")
@@ -102,8 +132,7 @@ def flash(port, board, image):
 def erase(port, board):
     """Check the chip, then erase its whole flash."""
     esptool = manifests.tool("esptool")
-    chip, size = identify(esptool, port)
-    check_chip(board, chip, size)
+    check_chip(board, *parse_flash_id(ask(esptool, port)))
     command = esptool_command(esptool, port, "--chip", board.mcu, "erase-flash")
     if subprocess.run(command).returncode:
         raise BuildError("the flash could not be erased")
@@ -127,7 +156,7 @@ def step():
     variant = rest[1] if len(rest) > 1 and rest[1] != "default" else ""
     board = boards.find(rest[0] if rest else "ESP32_WEBSOCK", variant)
     if action == "flash":
-        flash(port, board, newest_image(board, variant))
+        flash(port, board, newest_image(board, variant), variant)
     else:
         erase(port, board)
 

@@ -32,9 +32,6 @@ INTEGRITY = (
 # ESP Web Tools' names of the chips.
 FAMILIES = {"esp32": "ESP32", "esp32s3": "ESP32-S3", "esp32c3": "ESP32-C3"}
 
-# An image for the emulator is of no use on a chip.
-NOT_FOR_CHIPS = ("QEMU",)
-
 PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -107,6 +104,9 @@ def manifest(board, variant, image, version):
         "name": f"{board.product} {variant}".strip(),
         "version": version,
         "new_install_prompt_erase": True,
+        # It would ask the chip for Improv, another way to set up Wi-Fi: the question contains a
+        # Ctrl-C, which ends what runs there.
+        "new_install_improv_wait_time": 0,
         "builds": [{"chipFamily": FAMILIES[board.mcu], "parts": [part]}],
     }
 
@@ -115,7 +115,7 @@ def images():
     """(board, variant, file) of every image in dist/ that is for a chip."""
     found = []
     for board, variant in boards.pairs():
-        if variant in NOT_FOR_CHIPS:
+        if variant in flash.NOT_FOR_CHIPS:
             continue
         try:
             found.append((board, variant, flash.newest_image(board, variant)))

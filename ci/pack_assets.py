@@ -16,6 +16,7 @@ import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
+import boards
 import minifier
 import third_party
 from common import BUILD, ROOT, BuildError, main, say, write_if_changed
@@ -328,13 +329,25 @@ def module_text(assets):
     return "\n".join(lines) + "\n"
 
 
-def table(assets):
-    """The sizes of the assets as lines of text, with their total."""
-    rows = [("asset", "raw", "minified", "sent")]
-    rows += [(asset.name, asset.raw, asset.minified, len(asset.body)) for asset in assets]
-    rows.append(("total", *(sum(row[column] for row in rows[1:]) for column in (1, 2, 3))))
+def flash_size(asset):
+    """The bytes of an Asset in flash, but for its name and the like."""
+    return len(asset.head) + len(asset.body) + len(asset.head_304)
+
+
+def table(assets, room):
+    """The sizes of the assets as lines of text, with their total; `room` is that of the app."""
+    sizes = [
+        (asset.name, asset.raw, asset.minified, len(asset.body), flash_size(asset))
+        for asset in assets
+    ]
+    sizes.append(("total", *(sum(row[column] for row in sizes) for column in range(1, 5))))
+    rows = [("asset", "raw", "minified", "sent", "of the app's room")]
+    rows += [(*row[:4], f"{100 * row[4] / room:.2f} %") for row in sizes]
     width = max(len(row[0]) for row in rows)
-    return [f"  {row[0]:{width}}" + "".join(f"{value:>10}" for value in row[1:]) for row in rows]
+    return [
+        f"  {name:{width}}{raw:>10}{minified:>10}{sent:>10}{share:>20}"
+        for name, raw, minified, sent, share in rows
+    ]
 
 
 def step():
@@ -349,7 +362,8 @@ def step():
     )
     if write_if_changed(OUTPUT, module_text(assets).encode()):
         say("assets: packed from frozen_www, bytes:")
-        for line in table(assets):
+        room = boards.partition("factory", boards.read_partitions()).size
+        for line in table(assets, room):
             say(line)
 
 

@@ -83,13 +83,18 @@ def key_of(folder, patches):
     return digest.hexdigest().encode()
 
 
+def stamp(tree):
+    """The file beside a port's tree that says what `prepare` made it from."""
+    return tree.parent / "patched"
+
+
 def prepare(port, folder=sources.SOURCE, patches_folder=PATCHES):
     """Make sure of `folder`/`port`/micropython; return it. Patches are applied exactly once."""
     patches = of_port(read_series(patches_folder), port)
     key = key_of(folder, patches)
     tree = folder / port / "micropython"
-    stamp = folder / port / "patched"
-    if stamp.is_file() and stamp.read_bytes() == key:
+    made_from = stamp(tree)
+    if made_from.is_file() and made_from.read_bytes() == key:
         return tree
     shutil.rmtree(folder / port, ignore_errors=True)
     shutil.copytree(
@@ -101,7 +106,7 @@ def prepare(port, folder=sources.SOURCE, patches_folder=PATCHES):
     for patch in patches:
         apply(tree, patch)
         say(f"patch: {patch.name}")
-    write_if_changed(stamp, key)
+    write_if_changed(made_from, key)
     return tree
 
 

@@ -39,6 +39,7 @@ IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,32}")
 SSID_MAX = 32
 PASSWORD_LIMITS = (8, 63)
 KEY = re.compile(r"[0-9A-Fa-f]{64}")
+HOST = re.compile(r"[A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 TEXT_MAX = 64
 PATH_MAX = 128
 
@@ -70,6 +71,11 @@ class Device:
     ap_password: str
 
 
+def is_utf8(value):
+    """Whether text from a file read with "surrogateescape" was in UTF-8 there."""
+    return not any("\udc80" <= character <= "\udcff" for character in value)
+
+
 def printable(value, most):
     if len(value.encode()) > most:
         raise ValueError(f"must have up to {most} bytes")
@@ -92,8 +98,14 @@ def passphrase(value):
     return printable(value, 64)
 
 
+def host(value):
+    if not HOST.fullmatch(value):
+        raise ValueError("must be a host's name or IP address")
+    return printable(value, TEXT_MAX)
+
+
 def port(value):
-    if value and not (value.isdecimal() and 1 <= int(value) <= 65535):
+    if value and not (re.fullmatch("[0-9]+", value) and 1 <= int(value) <= 65535):
         raise ValueError("must be 1 to 65535")
     return int(value) if value else None
 
@@ -109,7 +121,7 @@ COLUMNS = {
     "dev": lambda value: printable(value, SSID_MAX),
     "ssid": lambda value: printable(value, SSID_MAX),
     "password": passphrase,
-    "home_host": lambda value: printable(value, TEXT_MAX),
+    "home_host": host,
     "home_port": port,
     "home_path": uri_path,
     "token": uri_path,
@@ -131,15 +143,20 @@ def read_fleet(text, name):
     try:
         header = [column.strip() for column in next(rows, [])]
         for column in header:
-            if column not in COLUMNS:
+            if not is_utf8(column):
+                problems.append("line 1: must be text in UTF-8")
+            elif column not in COLUMNS:
                 problems.append(f"line 1: there is no column {column!r}")
         for column in COLUMNS:
             if header.count(column) > 1:
                 problems.append(f"line 1: column {column!r} comes twice")
         if "iam" not in header:
             problems.append("line 1: column 'iam' is missing")
+        after = rows.line_num
         for row in rows if not problems else ():
-            where = f"line {rows.line_num}"
+            # Where the row begins: one with quotes may go over several lines.
+            line, after = after + 1, rows.line_num
+            where = f"line {line}"
             if not any(row):
                 continue
             if len(row) != len(header):
@@ -148,15 +165,19 @@ def read_fleet(text, name):
             given = dict(zip(header, row, strict=True))
             values = {}
             for column, check in COLUMNS.items():
+                value = given.get(column, "").strip()
                 try:
-                    values[column] = check(given.get(column, "").strip())
+                    if not is_utf8(value):
+                        raise ValueError("must be text in UTF-8")
+                    values[column] = check(value)
                 except ValueError as error:
                     problems.append(f"{where}, column {column}: {error}")
             if values.get("password") and not values.get("ssid"):
                 problems.append(f"{where}, column password: there is no ssid that it is for")
-            first = lines.setdefault(values.get("iam"), rows.line_num)
-            if "iam" in values and first != rows.line_num:
-                problems.append(f"{where}, column iam: the same as in line {first}")
+            # Names on a network, and of files on some computers, are the same in either case.
+            iam = values.get("iam", "").lower()
+            if iam and lines.setdefault(iam, line) != line:
+                problems.append(f"{where}, column iam: the same as in line {lines[iam]}")
             if not problems:
                 values["ap_password"] = values["ap_password"] or new_password()
                 devices.append(Device(**values))
@@ -273,8 +294,13 @@ def provision(devices, image, target):
             (work / f"{device.iam}.bin").write_bytes(data)
         (work / "labels.html").write_text(labels(devices))
         (work / "devices.csv").write_text(listing(devices))
-        shutil.rmtree(target, ignore_errors=True)
+        # The fleet before is there until the new one is: its passwords are nowhere else.
+        before = target.with_name(target.name + ".old")
+        if target.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            os.replace(target, before)
         os.replace(work, target)
+        shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -287,8 +313,9 @@ def step():
     variant = arguments[2] if len(arguments) == 3 and arguments[2] != "default" else ""
     board = boards.find(arguments[1], variant)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        # What is not UTF-8 is named with its line and column.
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
         raise BuildError(f"{path}: {error}") from error
     devices = read_fleet(text, path.name)
     image = flash.newest_image(board, variant)

@@ -1,15 +1,18 @@
 """Publish the images in dist/ as the release of a tag: ``release.py TAG``.
 
-Every image that board.json lists has to be there, with the tag as its version. The notes list the
-images, how to flash one, and what changed since the tag before; SHA256SUMS goes with the files.
+Every image that board.json lists has to be there, with the tag as its version, and with the whole
+page: a build that could not have its packages goes on without them. The notes list the images, how
+to flash one, and what changed since the tag before; SHA256SUMS goes with the files.
 """
 
+import json
 import subprocess
 import sys
 
 import boards
 import firmware
 import sources
+import third_party
 from common import BUILD, ROOT, BuildError, main, say, write_if_changed
 
 # What belongs to an image, by the end of the file's name.
@@ -34,6 +37,17 @@ def check(names, tag):
         problems = [f"missing: {name}" for name in missing]
         problems += [f"does not belong to {tag}: {name}" for name in foreign]
         raise BuildError("dist/ is not the release:\n  " + "\n  ".join(problems))
+
+
+def check_pages(folder, tag):
+    """Raise BuildError when an image was packed without what third_party adds to the page."""
+    wanted = {name for name, _, _ in third_party.LIBRARIES.values()}
+    for board, variant in boards.pairs():
+        path = folder / f"{firmware.label(board, variant)}-{tag}.sbom.json"
+        found = {component["name"] for component in json.loads(path.read_text())["components"]}
+        if wanted - found:
+            missing = ", ".join(sorted(wanted - found))
+            raise BuildError(f"{path.name}: the image was packed without {missing}")
 
 
 def changes(tag, root=ROOT):
@@ -87,6 +101,7 @@ def step():
     files = [path for path in firmware.DIST.iterdir() if path.is_file()]
     names = [path.name for path in files if path.name != "SHA256SUMS"]
     check(names, tag)
+    check_pages(firmware.DIST, tag)
     write_if_changed(firmware.DIST / "SHA256SUMS", firmware.checksums(firmware.DIST).encode())
     notes_file = BUILD / "notes.md"
     write_if_changed(notes_file, notes(tag, changes(tag)).encode())

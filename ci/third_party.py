@@ -5,6 +5,8 @@ minifier makes too; where that cannot be had they are left out. Nothing in the p
 so a visit does not load them: they are for pages that users bring.
 """
 
+import dataclasses
+import re
 import sysconfig
 from pathlib import Path
 
@@ -16,6 +18,21 @@ from common import BuildError, say
 FILES = {
     "static/jquery.js": "xstatic/pkg/jquery/data/jquery.min.js",
 }
+
+# The same name -> what it is called elsewhere, its licence, and where in it its version stands.
+LIBRARIES = {
+    "static/jquery.js": ("jquery", "MIT", rb"jQuery v([\d.]+)"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """What one of the files is."""
+
+    name: str
+    version: str
+    licence: str
+    data: bytes
 
 
 def load():
@@ -32,3 +49,12 @@ def load():
         except OSError as error:
             raise BuildError(f"{name}: not in its package ({error})") from error
     return files
+
+
+def libraries(files):
+    """The Libraries that `files`, as `load` returns them, are."""
+    found = []
+    for name, data in files.items():
+        library, licence, version = LIBRARIES[name]
+        found.append(Library(library, re.search(version, data)[1].decode(), licence, data))
+    return found

@@ -9,6 +9,7 @@ from array import array
 
 import micropython
 from heap import BLOCK_SIZE
+from micropython import const
 
 # A head must fit into the block that connections receive into.
 MAX_HEAD = BLOCK_SIZE
@@ -17,7 +18,7 @@ MAX_HEAD = BLOCK_SIZE
 MAX_REQUEST_LINE = BLOCK_SIZE // 2
 
 # Most fields in one head; browsers send about 15.
-MAX_FIELDS = 48
+MAX_FIELDS = const(48)
 
 # Fields whose repetition would make the message's framing or its target ambiguous.
 _SINGLE = ("host", "content-length", "transfer-encoding", "sec-websocket-key", "origin")
@@ -139,49 +140,48 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
     return n
 
 
-def _decoded(text):
-    # Octets from 0x80 (obs-text, RFC 9110 section 5.5) are UTF-8 when they can be. `text` has one
-    # character for each octet.
+def _lenient(octets, encoding):
+    # Octets from 0x80 (obs-text, RFC 9110 section 5.5) are UTF-8 when they can be.
     try:
-        return str(bytes([ord(c) for c in text]), "utf-8")
+        return str(octets, encoding)
     except UnicodeError:
-        return text
+        return "".join([chr(b) for b in octets])
 
 
 @micropython.native
-def _parse(buf, start, end):
-    # The head's text, where offsets in _offsets hold, and its fields.
+def _parse(buf, start, end, octets):
+    # The fields of the head in buf[start:end], of which `octets` is a memoryview. Leaves offsets
+    # into it in _offsets. Each piece is decoded by itself: MicroPython finds a place in a str by
+    # counting characters from its beginning.
     n = _scan(buf, start, end, _offsets, _TOKEN, MAX_FIELDS)
     if n < 0:
         if n == -2:
             raise BadMessage(431, "more than {} header fields".format(MAX_FIELDS))
         raise BadMessage(400, "malformed header")
     offsets = _offsets
-    octets = memoryview(buf)[start:end]
-    # Slices of one str: cheaper than decoding name by name and value by value.
-    plain = not offsets[3]
-    text = str(octets, "utf-8") if plain else "".join([chr(b) for b in octets])
+    decode = _lenient if offsets[3] else str
     fields = {}
     for o in range(4, 4 + 4 * n, 4):
-        name = text[offsets[o] : offsets[o + 1]]
-        value = text[offsets[o + 2] : offsets[o + 3]]
-        if not plain:
-            value = _decoded(value)
+        name = str(octets[offsets[o] : offsets[o + 1]], "utf-8")
+        value = decode(octets[offsets[o + 2] : offsets[o + 3]], "utf-8")
         if name in fields:
             if name in _SINGLE:
                 raise BadMessage(400, "repeated " + name)
             # RFC 6265 section 5.4 / RFC 9113 section 8.2.3: cookies are joined by "; ".
             value = fields[name] + ("; " if name == "cookie" else ", ") + value
         fields[name] = value
-    return text, fields
+    return fields
 
 
 @micropython.native
-def parse_request(buf, start, end):
+def parse_request(buf, start, end, make=Head):
     """Parse a request head in `buf[start:end]`, a bytearray, whose names become lower case.
 
+    Args:
+        make: called as `Head` is, for a request of another class.
+
     Returns:
-        A `Head`, or None when more bytes are needed.
+        A `Head`, or what `make` returns; None when more bytes are needed.
 
     Raises:
         BadMessage: with the status to answer.
@@ -189,32 +189,41 @@ def parse_request(buf, start, end):
     stop = buf.find(b"\r\n\r\n", start, end)
     # The limits hold however the head arrives: whole, or byte by byte.
     size = (end if stop < 0 else stop + 4) - start
-    if size >= MAX_REQUEST_LINE and buf.find(b"\r\n", start, start + MAX_REQUEST_LINE) < 0:
-        raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
-    if size > MAX_HEAD or (stop < 0 and size == MAX_HEAD):
-        raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
+    if size >= MAX_REQUEST_LINE:
+        if buf.find(b"\r\n", start, start + MAX_REQUEST_LINE) < 0:
+            raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
+        if size > MAX_HEAD or (stop < 0 and size == MAX_HEAD):
+            raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
     if stop < 0:
         return None
-    text, fields = _parse(buf, start, stop)
-    line, first, second = _offsets[0], _offsets[1], _offsets[2]
-    if line == second + 9 and text.startswith("HTTP/1.1", second + 1):
+    octets = memoryview(buf)[start:stop]
+    fields = _parse(buf, start, stop, octets)
+    offsets = _offsets
+    line, first, second = offsets[0], offsets[1], offsets[2]
+    # Most are told without making objects of them.
+    version = start + second
+    if line == second + 9 and buf.find(b" HTTP/1.1", version, start + line) == version:
         minor = 1
-    elif line == second + 9 and text.startswith("HTTP/1.0", second + 1):
+    elif line == second + 9 and buf.find(b" HTTP/1.0", version, start + line) == version:
         minor = 0
-    elif text.startswith("HTTP/", second + 1) and " " not in text[second + 1 : line]:
+    elif buf.find(b" HTTP/", version, start + line) == version and (
+        buf.find(b" ", version + 1, start + line) < 0
+    ):
         raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     else:
         raise BadMessage(400, "malformed request line")
-    method = "GET" if text.startswith("GET ") else text[:first]
-    if method not in _METHODS:
-        if not method or not all([c <= "~" and _TOKEN[ord(c)] for c in method]):
-            raise BadMessage(400, "malformed method")
+    decode = _lenient if offsets[3] else str
+    if buf.find(b"GET ", start, start + 4) == start:
+        method = "GET"
+    else:
+        method = decode(octets[:first], "utf-8")
+        if method not in _METHODS:
+            if not method or not all([c <= "~" and _TOKEN[ord(c)] for c in method]):
+                raise BadMessage(400, "malformed method")
     if second == first + 1:
         raise BadMessage(400, "empty request target")
-    target = text[first + 1 : second]
-    if _offsets[3]:
-        target = _decoded(target)
-    return Head(method, target, None, minor, fields, stop + 4)
+    target = decode(octets[first + 1 : second], "utf-8")
+    return make(method, target, None, minor, fields, stop + 4)
 
 
 def parse_response(buf, start, end):
@@ -226,14 +235,14 @@ def parse_response(buf, start, end):
         return None
     if buf.find(b" ", start, stop) == buf.rfind(b" ", start, buf.find(b"\r\n", start, stop + 2)):
         raise BadMessage(400, "malformed status line")
-    text, fields = _parse(buf, start, stop)
+    octets = memoryview(buf)[start:stop]
+    fields = _parse(buf, start, stop, octets)
     first, second = _offsets[1], _offsets[2]
-    status = text[first + 1 : second]
+    version, status = bytes(octets[:first]), bytes(octets[first + 1 : second])
     # RFC 9112 section 4: HTTP-version SP 3DIGIT SP [ reason-phrase ]
-    version = text[:first]
-    if version not in ("HTTP/1.1", "HTTP/1.0") or len(status) != 3 or not status.isdigit():
+    if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(status) != 3 or not status.isdigit():
         raise BadMessage(400, "malformed status line")
-    return Head(None, None, int(status), int(version[7]), fields, stop + 4)
+    return Head(None, None, int(status), version[7] - 48, fields, stop + 4)
 
 
 def tokens(value):

@@ -26,26 +26,27 @@ def main():
     boot = Boot(board, log)
     try:
         boot.start()
-        _run(Config(boot.overrides()), boot.safe)
+        try:
+            _run(Config(boot.overrides()), boot)
+        except Exception as error:
+            # The device's own app failed. After some of these starts the next is in safe mode.
+            try:
+                from device import recovery
+
+                recovery.keep(error)
+            finally:
+                board.restart()
     except KeyboardInterrupt:
         boot.release()
         raise
-    except Exception as error:
-        # The device's own app failed. After some of these starts the next is in safe mode.
-        try:
-            from device import recovery
-
-            recovery.keep(error)
-        finally:
-            board.restart()
 
 
-def _run(config, safe=""):
+def _run(config, boot=None):
     name = config.get("app")
-    if safe:
+    if boot and boot.safe:
         from device import recovery
 
-        text = "safe mode: {}\n{}".format(safe, recovery.last())
+        text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
     elif name == apps.DEVICE:
         text = None
     else:
@@ -66,6 +67,8 @@ def _run(config, safe=""):
             return
         close_all()
         gc.collect()
+        if boot:
+            boot.start()  # with the app's event loop went the task that feeds the watchdog
     # The device's own app, which brings up the access point and the page.
     apps.load(apps.DEVICE)(config, text)
 

@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 30.0
 
 # An app may do without the HTTP server.
-READY = re.compile(r"ready(?: http://127\.0\.0\.1:(\d+)/)? ws://127\.0\.0\.1:(\d+)/")
+READY = re.compile(
+    r"ready(?: http://127\.0\.0\.1:(\d+)/)? ws://127\.0\.0\.1:(\d+)/"
+    r"(?: https://127\.0\.0\.1:(\d+)/)?"
+)
 
 
 def wait_until(condition, timeout=DEADLINE, interval=0.02):
@@ -134,7 +137,7 @@ class Image(Program):
     def __init__(self, data, log_path, build="host", args=(), heap=None, bench=False, files=None):
         self.data = Path(data)
         self.ready_count = 0
-        self.http_port = self.ws_port = 0
+        self.http_port = self.ws_port = self.https_port = 0
         command = [ROOT / "build" / build / "websock", "--data", self.data]
         command += ["--http-port", "0", "--ws-port", "0"]
         if heap is not None:
@@ -148,6 +151,10 @@ class Image(Program):
     @property
     def http(self):
         return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def https(self):
+        return f"https://127.0.0.1:{self.https_port}"
 
     @property
     def ws(self):
@@ -190,7 +197,7 @@ class Image(Program):
 
         match = wait_until(next_ready)
         self.ready_count += 1
-        self.http_port, self.ws_port = int(match[1] or 0), int(match[2])
+        self.http_port, self.ws_port, self.https_port = [int(port or 0) for port in match.groups()]
 
     def stop(self):
         """End the image as its user does; it must leave with exit code 0."""

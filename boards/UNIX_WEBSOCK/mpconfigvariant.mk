@@ -6,3 +6,7 @@ MICROPY_PY_THREAD = 0
 
 # As the ESP32 port does: about a tenth faster than -Os.
 COPT = -O2
+
+# Certificates and keys in PEM, as ESP-IDF's mbedTLS takes them; MicroPython's own configuration has
+# it after v1.28. Defined as nothing, as it is there: the same definition twice is allowed.
+CFLAGS += -DMBEDTLS_PEM_PARSE_C= -DMBEDTLS_BASE64_C=

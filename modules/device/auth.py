@@ -13,7 +13,11 @@ from . import storage
 from .config import ADMIN
 from .log import log
 
+# Over TLS the cookie has a name of its own: browsers don't let a page without TLS replace one that
+# is Secure (RFC 6265bis section 5.7), so nobody could log in there any more. The prefix keeps
+# others from setting it (section 4.1.3.2).
 COOKIE = "session"
+SECURE_COOKIE = "__Host-session"
 
 
 class Access:
@@ -51,7 +55,8 @@ class Access:
         """Whether `request`, whose `headers` have a `get` by lower-case name, may go on."""
         if self._password is None:
             return board.trusted(peer)
-        return self._password.sessions.valid(token_of(request.headers))
+        sessions = self._password.sessions
+        return any([sessions.valid(token) for token in tokens_of(request.headers)])
 
     async def verify(self, text, peer):
         """Check a password given by `peer`; raises as `password.Password.verify`."""
@@ -78,20 +83,22 @@ class Access:
         log("info", "admin password set")
 
     def log_out(self, headers):
-        """End the session that a request belongs to."""
+        """End the sessions that a request belongs to: with TLS and without it."""
         if self._password is not None:
-            self._password.sessions.end(token_of(headers))
+            for token in tokens_of(headers):
+                self._password.sessions.end(token)
         self._revoked()
 
 
-def token_of(headers):
-    """The session token in a request's fields, or None: RFC 6750 section 2.1, or the cookie."""
+def tokens_of(headers):
+    """The session tokens in a request's fields: RFC 6750 section 2.1, or the cookies."""
     authorization = headers.get("authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
+        return [token.strip()] if scheme.lower() == "bearer" else []
+    tokens = []
     for pair in headers.get("cookie", "").split(";"):
         name, _, value = pair.partition("=")
-        if name.strip() == COOKIE:
-            return value.strip()
-    return None
+        if name.strip() in (COOKIE, SECURE_COOKIE):
+            tokens.append(value.strip())
+    return tokens

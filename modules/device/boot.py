@@ -70,13 +70,14 @@ class Boot:
         return values
 
     def start(self):
-        """Have the event loop feed the watchdog, as soon as it runs."""
+        """Have the event loop feed the watchdog, as soon as it runs. Once for each event loop."""
         asyncio.create_task(self._watch())
 
     async def _watch(self):
         from .filesystem import Copies
 
-        self._watchdog = self._board.watchdog(WATCHDOG_MS)
+        if self._watchdog is None:
+            self._watchdog = self._board.watchdog(WATCHDOG_MS)
         copies = Copies(self._board.store)
         elapsed = 0
         lasted = False
@@ -89,7 +90,7 @@ class Boot:
                 lasted = True
                 try:
                     copies.update()
-                except OSError as error:
+                except (OSError, MemoryError) as error:
                     self._report("error", "the settings can't be copied: {}".format(error))
             await asyncio.sleep_ms(FEED_MS)
             elapsed += FEED_MS

@@ -36,6 +36,11 @@ _FIELDS = (
     ("app", "text", 1, 32, "demo"),
     ("http/ip", "text", 1, 64, "0.0.0.0"),
     ("http/port", "integer", 0, 65535, 80),
+    ("https/ip", "text", 1, 64, "0.0.0.0"),
+    ("https/port", "integer", 0, 65535, 0),  # 0: no HTTPS
+    ("https/cert", "text", 1, 64, "/cert.pem"),
+    ("https/key", "text", 1, 64, "/key.pem"),
+    ("https/redirect", "boolean", 0, 1, False),
     ("websocket/ip", "text", 1, 64, "0.0.0.0"),
     ("websocket/port", "integer", 0, 65535, 7777),
     ("home/ip", "text", 0, 64, ""),
@@ -47,6 +52,7 @@ _FIELDS = (
     ("home/ping_timeout", "number", 0.1, 3600, 20),
     ("interfaces", "list", 0, 0, None),  # None: the interfaces package's default
     ("limits/connections", "integer", 1, 1000, None),  # None: the board's
+    ("limits/secure_connections", "integer", 1, 1000, None),  # likewise
     ("echoserver/listen_addr", "text", 1, 64, "0.0.0.0"),
     ("echoserver/listen_port", "integer", 0, 65535, 7777),
     ("echoserver/max_size", "integer", 125, 16_777_216, 32_768),
@@ -107,6 +113,8 @@ def _board_default(path):
         return board.DEV
     if path == "limits/connections":
         return board.CONNECTIONS
+    if path == "limits/secure_connections":
+        return board.SECURE_CONNECTIONS
     return None
 
 
@@ -203,7 +211,11 @@ class Config:
         return value if isinstance(value, dict) else {}
 
     def factory_reset(self):
-        """Remove all files; the next boot is a first boot."""
+        """Remove all files, and a chip's copies of them; the next boot is a first boot."""
+        if hasattr(board, "store"):
+            from .filesystem import forget
+
+            forget(board.store)
         for name in (NETWORK, APP, SECRETS, ADMIN):
             storage.erase(name)
 

@@ -48,7 +48,9 @@ class Device:
     def __init__(self, config, recovery=None):
         self.config = config
         self.recovery = recovery
-        self.group = Group(config.get("limits/connections"))
+        self.group = Group(
+            config.get("limits/connections"), config.get("limits/secure_connections")
+        )
         self.hub = hub = Hub()
         hub.update(
             {
@@ -104,6 +106,11 @@ class Device:
         config = self.config
         http = self.web.listen(config.get("http/ip"), config.get("http/port"))
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
+        https = None
+        if config.get("https/port"):
+            from .https import listen
+
+            https = listen(config, self.web)
         self.wifi.start()
         if self.lan is not None:
             self.lan.start()
@@ -111,7 +118,7 @@ class Device:
         tasks = [asyncio.create_task(part.run()) for part in parts]
         board.extend(self.web, self.group)
         gc.collect()
-        board.ready(http, sockets)
+        board.ready(http, sockets, https)
         try:
             await suspend(core.TaskQueue())  # which nobody wakes
         finally:

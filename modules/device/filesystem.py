@@ -1,12 +1,15 @@
 """A chip's filesystem: mounted, made anew when it can't be used, its settings kept in a copy.
 
-The copy is in the board's `store`, see device.boot.
+The copy is in the board's `store`, see device.boot. LittleFS may also lose files, or what is in
+them, without noticing: a file that is gone or no text while its copy is there is put back.
 """
 
 import os
 from hashlib import sha256
 
 import vfs
+
+from .storage import BACKUP
 
 # config.py's files.
 SETTINGS = ("/network.json", "/app.json", "/secrets.json", "/admin.json")
@@ -40,21 +43,56 @@ def mount(device, store, report):
             os.listdir("/")
             for name in SETTINGS:
                 _read(name)
-            return
         except OSError as error:
             problem = error
             salvaged = _salvage()
-        vfs.umount("/")
+            vfs.umount("/")
+            continue
+        _put_back({}, store, report)
+        return
     if not _is_blank(device):
         report("the filesystem can't be used ({}) and is made anew".format(problem))
     vfs.VfsLfs2.mkfs(device)
     vfs.mount(vfs.VfsLfs2(device), "/")
+    _put_back(salvaged, store, report)
+
+
+def _put_back(salvaged, store, report):
+    # With its backup a file is not lost: the power went while it was saved, see storage.
     for name in SETTINGS:
+        if _is_usable(name) or _is_there(name + BACKUP):
+            continue
         data = salvaged.get(name) or store.read(_key(name))
-        if data:
+        if not data:
+            continue
+        try:
             with open(name, "wb") as file:
                 file.write(data)
+        except OSError as error:
+            report("{} can't be put back: {}".format(name, error))
+        else:
             report("{} is put back".format(name))
+
+
+def _is_there(name):
+    try:
+        os.stat(name)
+    except OSError:
+        return False
+    return True
+
+
+def _is_usable(name):
+    return _is_there(name) and (os.stat(name)[6] > COPY_MAX or _is_text(_read(name)))
+
+
+def _is_text(data):
+    # What was typed wrong by a person passes; what is in a block that was damaged doesn't.
+    try:
+        str(data, "utf-8")
+    except UnicodeError:
+        return False
+    return len(data) > 0 and b"\0" not in data
 
 
 def _is_blank(device):
@@ -93,6 +131,12 @@ def _key(name):
     return name[1:]
 
 
+def forget(store):
+    """Remove the copies of all settings, before these themselves are removed."""
+    for name in SETTINGS:
+        store.remove(_key(name))
+
+
 class Copies:
     """Keeps copies of the settings in the store."""
 
@@ -107,9 +151,13 @@ class Copies:
                 data = _read(name)
             except OSError:
                 continue  # it can't be read: the copy is all there is
+            if data is None and _is_there(name + BACKUP):
+                continue  # it is being saved
             digest = b"" if data is None else sha256(data).digest()
             if self._seen.get(name) == digest:
                 continue
+            if data is not None and not _is_text(data):
+                continue  # as above
             kept = self._store.read(_key(name))
             if data is None and kept is not None:
                 self._store.remove(_key(name))

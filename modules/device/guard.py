@@ -20,7 +20,7 @@ class Guard:
 
     def __call__(self, request):
         # Another site's page may send a request here with what its visitor's browser knows.
-        if request.method not in _SAFE and not same_site(request.headers):
+        if request.method not in _SAFE and not same_site(request.headers, request.secure):
             raise HTTPError(403, "Origin not allowed")
         path = request.path
         if path in _OPEN or path.startswith(_OPEN_BELOW):

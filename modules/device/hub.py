@@ -8,12 +8,13 @@ Events (`info`, `error`, `<interface>/msg`) pass once and aren't kept.
 import json
 from asyncio import create_task, sleep_ms
 
+from heap import BLOCK_SIZE
 from websockets import ConnectionClosed, broadcast
 
 from .log import log
 
-# Bytes of a fragment, more or less: some of them fill a TCP segment.
-PIECE = 512
+# Bytes of a fragment, more or less: 512, and half of it on a small heap.
+PIECE = BLOCK_SIZE // 8
 
 
 def _json_pieces(values):
@@ -46,6 +47,7 @@ class Hub:
         self._dropped = 0  # by clients that have left
         self._changed = set()
         self._flushing = False
+        self._joining = {}  # keys that changed while a client was being sent the state, by its id
 
     def update(self, values):
         """Set state keys (a dict); None removes one, which clients are told as null."""
@@ -85,6 +87,8 @@ class Hub:
         """Send the changes that haven't been sent."""
         if self._changed:
             changes = {key: self.state.get(key) for key in self._changed}
+            for missed in self._joining.values():
+                missed.update(self._changed)
             self._changed.clear()
             if self.clients:
                 broadcast(self.clients, json.dumps(changes))
@@ -108,8 +112,14 @@ class Hub:
         # Changes under way are in the state already: nobody gets them twice.
         self.flush()
         # In fragments: as one text it would be the largest thing that is ever in memory.
-        await client.send(_json_pieces(self.state))
+        missed = self._joining[id(client)] = set()
+        try:
+            await client.send(_json_pieces(self.state))
+        finally:
+            del self._joining[id(client)]
         self.clients.add(client)
+        if missed:
+            await client.send(json.dumps({key: self.state.get(key) for key in missed}))
         log("info", "client joined: {} ({})".format(client.request.path, len(self.clients)))
         try:
             async for message in client:

@@ -10,8 +10,8 @@ import heap
 MAX_LINES = 64
 MAX_LINE = 160
 
-# Bytes of all lines: on a small heap the last lines have to do.
-MAX_SIZE = min(8192, heap.SIZE // 48)
+# Bytes of all lines: a share of what the firmware itself leaves of the heap.
+MAX_SIZE = min(8192, (heap.SIZE - 32_768) // 32)
 
 _lines = []
 _size = 0

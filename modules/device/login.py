@@ -2,7 +2,7 @@
 
 from httpd import HTTPError, Response, redirect
 
-from .auth import COOKIE
+from .auth import COOKIE, SECURE_COOKIE
 
 _NO_STORE = (("Cache-Control", "no-store"),)
 
@@ -41,7 +41,7 @@ async def password(device, request):
 def logout(device, request):
     device.access.log_out(request.headers)
     response = redirect("/login")
-    response.set_cookie(COOKIE, "", 0)
+    _set_cookie(request, response, "", 0)
     return response
 
 
@@ -71,5 +71,10 @@ def _logged_in(request, token):
         response = Response({"token": token, "seconds": SESSION_SECONDS}, headers=_NO_STORE)
     else:
         response = redirect("/")
-    response.set_cookie(COOKIE, token, SESSION_SECONDS)
+    _set_cookie(request, response, token, SESSION_SECONDS)
     return response
+
+
+def _set_cookie(request, response, value, max_age):
+    secure = request.secure
+    response.set_cookie(SECURE_COOKIE if secure else COOKIE, value, max_age, secure=secure)

@@ -15,6 +15,7 @@ def text(device):
     """All metrics of a `device.Device` as one text, in bytes."""
     gc.collect()
     group = device.group
+    secure = sum([connection.secure for connection in group.connections])
     hub = device.hub
     lines = []
 
@@ -48,6 +49,7 @@ def text(device):
         *[({"code": str(code)}, statuses[code]) for code in sorted(statuses)],
     )
     gauge("connections", "Open connections, HTTP and WebSocket.", len(group.connections))
+    gauge("secure_connections", "Those with TLS.", secure)
     counter("connections_accepted_total", "Connections accepted.", group.accepted)
     counter("connections_refused_total", "Connections over the limit.", group.refused)
     counter("connections_evicted_total", "Idle connections closed for new ones.", group.evicted)

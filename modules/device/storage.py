@@ -8,8 +8,6 @@ old content or the new.
 import json
 import os
 
-from .json_text import loads
-
 BACKUP = ".bak"
 NEW = ".new"
 
@@ -33,6 +31,8 @@ def load(path, report):
             size = os.stat(name)[6]
         except OSError:
             continue
+        from .json_text import loads
+
         try:
             if size > MAX_SIZE:
                 raise ValueError("larger than {} bytes".format(MAX_SIZE))

@@ -6,7 +6,7 @@ from httpd import HTTPError, Server, asset
 from httpd.assets import find, names
 
 from .guard import Guard
-from .origin import same_origin
+from .origin import same_origin, secure_origin
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"
@@ -52,7 +52,7 @@ def static(device, request, name):
 
 
 def websocket(device, request):
-    return device.sockets.upgrade(request, same_origin)
+    return device.sockets.upgrade(request, secure_origin if request.secure else same_origin)
 
 
 def page(request, name):

@@ -61,13 +61,10 @@ class Asset:
         etag = self.etag[:-1] + '-i"' if self.encoding else self.etag
         if "if-match" in headers:
             _check_match(headers["if-match"], etag)
-        fields = [("ETag", etag), ("Accept-Ranges", "bytes")]
-        for line in str(self._response[: self._head_size], "utf-8").split("\r\n")[1:-2]:
-            name, _, value = line.partition(": ")
-            if name not in _OF_REPRESENTATION:
-                fields.append((name, value))
         if matches(headers.get("if-none-match"), etag):
-            return Response(b"", 304, headers=fields)
+            return Response(b"", 304, headers=[("ETag", etag)] + _fields(self._head_304))
+        fields = [("ETag", etag), ("Accept-Ranges", "bytes")]
+        fields += _fields(self._response[: self._head_size])
         size = self.size
         part = part_of(request, size, etag)
         status, first, length = 200, 0, size
@@ -114,6 +111,16 @@ class Asset:
             if request.method != "HEAD" and size < len(response):
                 write(memoryview(response)[size:])
         return status
+
+
+def _fields(head):
+    # The (name, value) pairs of a packed head that the inflated representation has too.
+    fields = []
+    for line in str(head, "utf-8").split("\r\n")[1:-2]:
+        name, _, value = line.partition(": ")
+        if name not in _OF_REPRESENTATION:
+            fields.append((name, value))
+    return fields
 
 
 def accepts_gzip(accepted):

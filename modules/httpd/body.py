@@ -101,17 +101,20 @@ class Chunked:
         self._state = self._DATA if self.remaining else self._TRAILER
 
 
-def framing(head):
-    """The body that a request head announces: `Fixed`, `Chunked`, or None for no body.
+def framing(fields, minor):
+    """The body that a request announces: `Fixed`, `Chunked`, or None for no body.
+
+    Args:
+        fields: dict of its header fields.
+        minor: its minor version.
 
     Raises:
         BadMessage: RFC 9112 section 6.3; the connection can't be used any more.
     """
-    fields = head.fields
     length = fields.get("content-length")
     coding = fields.get("transfer-encoding")
     if coding is not None:
-        if length is not None or head.minor == 0:
+        if length is not None or minor == 0:
             raise BadMessage(400, "Transfer-Encoding with Content-Length or HTTP/1.0")
         codings = tokens(coding)
         if not codings or codings[-1] != "chunked" or codings.count("chunked") > 1:

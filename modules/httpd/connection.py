@@ -14,8 +14,8 @@ from .errors import HTTPError, from_exception
 from .request import Request, unquote
 from .response import JOIN_LIMIT, Response, from_error, make
 
-# A client that has begun a head must finish it, however slowly it trickles in. After the grace a
-# head that is still not complete makes room for other clients when there are too many.
+# A client that has connected or begun a head must finish it, however slowly it trickles in. After
+# the grace one whose head is still not complete makes room for others when there are too many.
 HEAD_TIMEOUT_MS = 10_000
 HEAD_GRACE_MS = 2_000
 
@@ -49,21 +49,10 @@ _LINGER = const(6)  # throwing away everything until the client closes
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
-# What ends an authority (RFC 3986 section 3.2); blanks and userinfo, which Host doesn't have.
-_NOT_IN_HOST = ' \t,/?#@\\"'
-
-
-# The last Host that was good: clients send the same one over and over.
-_known_host = ""
-
-
-def _check_host(host):
-    global _known_host
-    if host != _known_host:
-        for c in host:
-            if c in _NOT_IN_HOST:
-                raise BadMessage(400, "malformed Host header")
-        _known_host = host
+_NO_MEMORY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 14\r\nRetry-After: 5\r\nConnection: close\r\n\r\nout of memory\n"
+)
 
 
 class HTTPConnection:
@@ -97,10 +86,13 @@ class HTTPConnection:
     def idle(self):
         if self._state != _HEAD:
             return False
-        if not self._partial:
-            return True
+        # Between requests there is more time left, or soon will be less.
         left = ticks_diff(self.transport.deadline, ticks_ms())
-        return left < HEAD_TIMEOUT_MS - HEAD_GRACE_MS
+        return not HEAD_TIMEOUT_MS - HEAD_GRACE_MS < left <= HEAD_TIMEOUT_MS
+
+    @property
+    def silent(self):
+        return self._state == _HEAD and not self._partial
 
     # From the transport
 
@@ -114,18 +106,21 @@ class HTTPConnection:
                 while end - start > 1 and buf[start] == 13 and buf[start + 1] == 10:
                     start += 2
                 try:
-                    head = parse_request(buf, start, end)
+                    request = parse_request(buf, start, end, Request)
                 except BadMessage as error:
                     self._refuse(error)
                     return end
-                if head is None:
+                except MemoryError:
+                    self._refuse_for_memory()
+                    return end
+                if request is None:
                     if not self._partial and start < end:
                         self._partial = True
                         transport.set_timeout(HEAD_TIMEOUT_MS)
                     return start
                 self._partial = False
-                start = head.end
-                self._begin(head)
+                start = request.end
+                self._begin(request)
                 if transport.protocol is not self:
                     return start
             elif state == _LINGER:
@@ -185,30 +180,22 @@ class HTTPConnection:
     # Requests
 
     @micropython.native
-    def _begin(self, head):
-        fields = head.fields
-        options = fields.get("connection")
-        if options is None:
-            self._keep = head.minor == 1
-        else:
+    def _begin(self, request):
+        fields = request.headers
+        minor = request.minor
+        if "connection" in fields:
             # RFC 9112 section 9.3.
-            options = tokens(options)
-            self._keep = "close" not in options and (head.minor == 1 or "keep-alive" in options)
+            options = tokens(fields["connection"])
+            self._keep = "close" not in options and (minor == 1 or "keep-alive" in options)
+        else:
+            self._keep = minor == 1
+        request.connection = self
         try:
-            # RFC 9112 section 3.2. A repeated Host has been refused by the parser.
-            host = fields.get("host")
-            if host is None:
-                if head.minor == 1:
-                    raise BadMessage(400, "no Host header")
-            else:
-                _check_host(host)
-            request = Request(head, self)
-            self._body = None
             # RFC 9112 section 6.3 rule 7: without these a request has no body.
             if "content-length" in fields or "transfer-encoding" in fields:
                 from .body import framing
 
-                self._body = framing(head)
+                self._body = framing(fields, minor)
             if self._overloaded:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
@@ -221,7 +208,7 @@ class HTTPConnection:
                 if expect is not None and expect.lower() != "100-continue":
                     self._keep = False  # whether the body comes now is anyone's guess
                     raise HTTPError(417)
-                self._expect = expect is not None and head.minor == 1
+                self._expect = expect is not None and minor == 1
             result = self._dispatch(request)
         except Exception as error:
             self._fail(request, error)
@@ -392,8 +379,23 @@ class HTTPConnection:
         answer, defect = from_exception(error)
         if defect:
             report("request failed", error)
-        if self.transport is not None:
-            self._respond(request, from_error(answer))
+        if self.transport is None:
+            return
+        try:
+            response = from_error(answer)
+        except MemoryError:
+            self._refuse_for_memory()
+            return
+        self._respond(request, response)
+
+    def _refuse_for_memory(self):
+        # From flash: there is no memory to make an answer of.
+        transport = self.transport
+        self._keep = False
+        self._state = _LINGER
+        transport.set_timeout(LINGER_TIMEOUT_MS)
+        transport.write(_NO_MEMORY)
+        self.server.count(503)
 
     def _connection_option(self, request):
         # The Connection option of the response; RFC 9112 section 9.3.
@@ -407,7 +409,9 @@ class HTTPConnection:
 
     @micropython.native
     def _respond(self, request, result):
-        option = self._connection_option(request)
+        piece = option = None
+        if not self._keep or request.minor == 0 or self._body is not None:
+            option = self._connection_option(request)
         transport = self.transport
         if isinstance(result, Asset):
             status = result.send(request, transport.write, option)
@@ -431,23 +435,38 @@ class HTTPConnection:
                 if response.pieces:
                     _close(content)
             elif response.pieces:
+                try:
+                    # Before the head, so that what it fails with, such as the lack of memory to
+                    # inflate an asset, can be told.
+                    piece = next(content, None)
+                except Exception as error:
+                    _close(content)
+                    self._fail(request, error)
+                    return
                 transport.write(head)
                 self._pieces = content
                 self._chunked = chunked
                 self._left = response.length
             elif response.length <= JOIN_LIMIT:
-                # A str goes out as UTF-8; most small answers are never copied to bytes.
-                if isinstance(content, str):
-                    transport.write(head + content)
-                else:
-                    transport.write(head.encode() + content)
+                # Added to bytes, a str is its UTF-8.
+                transport.write(head + content)
             else:
                 transport.write(head)
                 transport.write(content)
         self.server.count(status)
-        self._send_rest()
+        if (
+            self._keep
+            and self._state == _HEAD
+            and self._body is None
+            and self._pieces is None
+            and not transport.queued
+        ):
+            # The usual end: a plain handler, whose client goes on. Reading never stopped.
+            transport.set_timeout(IDLE_TIMEOUT_MS)
+        else:
+            self._send_rest(piece)
 
-    def _send_rest(self):
+    def _send_rest(self, piece=None):
         transport = self.transport
         if self._pieces is None and not transport.queued:
             self._finish()
@@ -456,13 +475,15 @@ class HTTPConnection:
             self._due = transport.queued
             transport.pause_reading()
             transport.set_timeout(SEND_PERIOD_MS)
-            self._send_pieces()
+            self._send_pieces(piece)
 
-    def _send_pieces(self):
+    def _send_pieces(self, piece=None):
+        # `piece` is the first one.
         transport = self.transport
         try:
-            while self._pieces is not None and not transport.queued:
-                piece = next(self._pieces, None)
+            while self._pieces is not None and (piece is not None or not transport.queued):
+                if piece is None:
+                    piece = next(self._pieces, None)
                 if piece is None:
                     self._drop_pieces()
                     if self._left:
@@ -480,6 +501,7 @@ class HTTPConnection:
                     transport.write(piece)
                 elif size:
                     transport.write(_chunk(piece))
+                piece = None
         except Exception as error:
             # The head is gone: an unfinished body is all that can tell the client.
             report("response failed", error)

@@ -2,12 +2,27 @@
 
 import json
 
+import micropython
 from http11 import BadMessage
 
 from .errors import HTTPError
 from .response import Response
 
 _FORM = "application/x-www-form-urlencoded"
+
+# What ends an authority (RFC 3986 section 3.2); blanks and userinfo, which Host doesn't have.
+_NOT_IN_HOST = ' \t,/?#@\\"'
+
+# The last Host that was good: clients send the same one over and over.
+_known_host = ""
+
+
+def _check_host(host):
+    global _known_host
+    for c in host:
+        if c in _NOT_IN_HOST:
+            raise BadMessage(400, "malformed host")
+    _known_host = host
 
 
 def unquote(text, plus=False):
@@ -44,25 +59,25 @@ def parse_form(text):
     return form
 
 
-def _without_authority(head):
+def _without_authority(method, target, headers):
     # RFC 9112 section 3.2: a path, "*" for OPTIONS, or an absolute URI as sent to a proxy.
-    target = head.target
-    if target == "*" and head.method == "OPTIONS":
+    if target == "*" and method == "OPTIONS":
         return target
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         raise BadMessage(400, "malformed request target")
     authority = rest.split("/", 1)[0].split("?", 1)[0]
-    if not authority or "@" in authority:
+    if not authority:
         raise BadMessage(400, "malformed request target")
+    _check_host(authority)
     # Section 3.2.2: the target's authority replaces the Host field.
-    head.fields["host"] = authority
+    headers["host"] = authority
     rest = rest[len(authority) :]
     return rest if rest.startswith("/") else "/" + rest
 
 
 class Request:
-    """A request.
+    """A request, as `http11.parse_request` makes it.
 
     Attributes:
         method: "GET"...
@@ -70,21 +85,33 @@ class Request:
         target: the request target as sent.
         path: the target's path, percent-decoded once the server has routed it.
         headers: dict of field values by lower-case name.
+        end: offset of the first byte after the head.
 
     Raises:
-        BadMessage: the target is malformed.
+        BadMessage: the target or the Host field is malformed.
     """
 
-    def __init__(self, head, connection):
-        target = head.target
+    minor = 1
+    connection = None  # the `connection.HTTPConnection`, once it has accepted the request
+
+    @micropython.native
+    def __init__(self, method, target, status, minor, headers, end):
+        # RFC 9112 section 3.2. A repeated Host has been refused by the parser.
+        if "host" in headers:
+            host = headers["host"]
+            if host != _known_host:
+                _check_host(host)
+        elif minor == 1:
+            raise BadMessage(400, "no Host header")
         if not target.startswith("/"):
-            target = _without_authority(head)
-        self._connection = connection
-        self.minor = head.minor
-        self.method = head.method
+            target = _without_authority(method, target, headers)
+        self.method = method
         self.target = target
-        self.headers = head.fields
+        self.headers = headers
         self.path = target.split("?", 1)[0] if "?" in target else target
+        self.end = end
+        if minor != 1:
+            self.minor = minor
 
     @property
     def query(self):
@@ -97,13 +124,19 @@ class Request:
     @property
     def peer(self):
         """The client's (host, port), None once it is gone."""
-        transport = self._connection.transport
+        transport = self.connection.transport
         return None if transport is None else transport.remote_address
+
+    @property
+    def secure(self):
+        """Whether it came over TLS."""
+        transport = self.connection.transport
+        return transport is not None and transport.secure
 
     @property
     def length(self):
         """Bytes of the body: 0 without one, None when it comes chunked."""
-        return self._connection.body_length
+        return self.connection.body_length
 
     @property
     def cookies(self):
@@ -130,7 +163,7 @@ class Request:
             HTTPError: 413 over the limit, before anything is allocated for it; 408 when the
                 client stops sending.
         """
-        connection = self._connection
+        connection = self.connection
         if limit is None:
             limit = connection.server.max_body
         length = connection.body_length
@@ -154,7 +187,7 @@ class Request:
         return self
 
     async def __anext__(self):
-        piece = await self._connection.next_piece()
+        piece = await self.connection.next_piece()
         if piece is None:
             raise StopAsyncIteration
         return piece
@@ -197,7 +230,7 @@ class Request:
             transport.ConnectionLost: the client is gone.
         """
         response = Response(iter(()), status, content_type, headers)
-        return self._connection.open_stream(self, response)
+        return self.connection.open_stream(self, response)
 
     async def events(self, headers=()):
         """Begin a response of Server-Sent Events: as `stream`, returns a `stream.EventStream`."""
@@ -216,4 +249,4 @@ class Request:
         Returns:
             What the handler must return to the server.
         """
-        return self._connection.upgrade(response, protocol)
+        return self.connection.upgrade(response, protocol)

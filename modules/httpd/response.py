@@ -34,24 +34,35 @@ class Response:
         TypeError: the body is none of these.
     """
 
+    # Most responses have these, and are smaller without attributes of their own for them.
+    status = 200
+    content_type = _TEXT
+    headers = ()
+    pieces = False
+
+    @micropython.native
     def __init__(self, body=b"", status=200, content_type=None, headers=(), length=None):
-        if isinstance(body, (dict, list)):
-            body = json.dumps(body)
-            content_type = content_type or "application/json"
-        elif isinstance(body, str):
-            content_type = content_type or _TEXT
+        if not isinstance(body, str):
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body)
+                self.content_type = "application/json"
+            else:
+                self.content_type = "application/octet-stream"
+                if hasattr(body, "__next__"):
+                    self.pieces = True
         self.body = body
-        self.status = status
-        self.content_type = content_type or "application/octet-stream"
-        if content_type:
-            _check(content_type)
-        for name, value in headers:
-            _check(name)
-            _check(value)
-        self.headers = headers
-        self.pieces = hasattr(body, "__next__")
         # A str counts characters, its memoryview bytes.
         self.length = length if self.pieces else len(memoryview(body))
+        if status != 200:
+            self.status = status
+        if content_type:
+            _check(content_type)
+            self.content_type = content_type
+        if headers:
+            for name, value in headers:
+                _check(name)
+                _check(value)
+            self.headers = headers
 
     def set_cookie(self, name, value, max_age=None, path="/", secure=False):
         """Add a cookie that scripts can't read and other sites' requests don't carry (RFC 6265).
@@ -79,33 +90,38 @@ class Response:
 
     @micropython.native
     def head(self, connection=None, chunked=False):
-        """The head as str.
+        """The head as bytes.
 
         Args:
             connection: the Connection option to announce, "close" or "keep-alive".
             chunked: the body follows in the chunked coding.
         """
         status = self.status
-        if status == 200:
-            lines = ["HTTP/1.1 200 OK\r\n"]
-        else:
-            lines = ["HTTP/1.1 {} {}\r\n".format(status, reason(status))]
-        # RFC 9110 sections 8.6 and 15.3.5: no content and no length with 204 and 304.
-        if status != 204 and status != 304:
-            lines.append("Content-Type: ")
-            lines.append(self.content_type)
-            if self.length is not None:
-                lines.append("\r\nContent-Length: ")
-                lines.append(str(self.length))
-                lines.append("\r\n")
-            else:
-                lines.append("\r\nTransfer-Encoding: chunked\r\n" if chunked else "\r\n")
+        phrase = "OK" if status == 200 else reason(status)
+        more = ""
         for name, value in self.headers:
-            lines.append(name + ": " + value + "\r\n")
+            more += name + ": " + value + "\r\n"
         if connection is not None:
-            lines.append("Connection: " + connection + "\r\n")
-        lines.append("\r\n")
-        return "".join(lines)
+            more += "Connection: " + connection + "\r\n"
+        # RFC 9110 sections 8.6 and 15.3.5: no content and no length with 204 and 304.
+        if status == 204 or status == 304:
+            return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, phrase, more)
+        if self.length is not None:
+            return b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n" % (
+                status,
+                phrase,
+                self.content_type,
+                self.length,
+                more,
+            )
+        if chunked:
+            more += "Transfer-Encoding: chunked\r\n"
+        return b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%s\r\n" % (
+            status,
+            phrase,
+            self.content_type,
+            more,
+        )
 
 
 def _check(text):
@@ -119,6 +135,7 @@ def redirect(location, status=303):
     return Response("", status, headers=(("Location", location),))
 
 
+@micropython.native
 def make(result):
     """The `Response` for what a handler returned."""
     if isinstance(result, Response):

@@ -1,5 +1,6 @@
 """Finding the handler of a path."""
 
+import micropython
 from lazy import load
 
 
@@ -45,6 +46,7 @@ class Router:
         """Route what `table` lists, after all that is routed one by one: see `Server.routes`."""
         self._tables.append((table, context))
 
+    @micropython.native
     def find(self, path):
         """Look a path up.
 
@@ -52,9 +54,9 @@ class Router:
             (handlers, parameters): a dict of handlers by method, or what can be used like one, and
             the list of parameter values; handlers is None for an unknown path.
         """
-        table = self._exact.get(path)
-        if table is not None:
-            return table, None
+        exact = self._exact
+        if path in exact:
+            return exact[path], None
         parts = None
         for segments, table in self._patterns:
             if parts is None:

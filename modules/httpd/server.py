@@ -1,5 +1,6 @@
 """The server: routes, limits and listeners."""
 
+import micropython
 from transport import Group, Listener
 
 from .connection import HTTPConnection
@@ -66,13 +67,16 @@ class Server:
         """
         self.router.add_table(table, context)
 
-    def listen(self, host, port):
+    def listen(self, host, port, ssl=None):
         """Serve at (host, port) from now on; `transport.AddressError` when the port is taken.
+
+        Args:
+            ssl: a `tls.SSLContext` with a certificate, for https://.
 
         Returns:
             The `transport.Listener`.
         """
-        listener = Listener(host, port, self._connected, self.group)
+        listener = Listener(host, port, self._connected, self.group, ssl=ssl)
         self.listeners.append(listener)
         return listener
 
@@ -86,9 +90,11 @@ class Server:
             if isinstance(protocol, HTTPConnection) and protocol.server is self and protocol.idle:
                 connection.abort()
 
+    @micropython.native
     def count(self, status):
         """Count a response."""
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        statuses = self.statuses
+        statuses[status] = statuses[status] + 1 if status in statuses else 1
 
     def _connected(self, transport, overloaded):
         return HTTPConnection(transport, self, overloaded)

@@ -18,6 +18,7 @@ A protocol has these methods; none of them may block or keep a reference to the 
 - `timed_out()`: the deadline that the protocol set has passed.
 - `connection_lost(error)`: called exactly once, `error` is None after an orderly close.
 - `idle`: True while the connection may be closed to make room for another.
+- `silent`, if need be: True while it may be closed when most others are silent too.
 """
 
 import lazy

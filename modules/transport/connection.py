@@ -3,7 +3,7 @@
 import socket
 from asyncio import core
 from errno import ECONNRESET
-from select import POLLERR, POLLHUP, POLLIN, POLLOUT
+from select import POLLERR, POLLHUP, POLLOUT
 from time import ticks_add, ticks_diff, ticks_ms
 
 import micropython
@@ -23,6 +23,9 @@ WRITE_TIMEOUT_MS = 30_000
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 
+# POLLIN, known when compiling: every message passes here.
+_IN = const(1)
+
 # Where all connections receive. Its size is also the most that a protocol can leave unconsumed.
 _block = bytearray(BLOCK_SIZE)
 _view = memoryview(_block)
@@ -39,6 +42,8 @@ class Connection:
     while nothing is queued and in `ready` after that, so bytes can't interleave and a task that
     is cancelled leaves the stream whole.
     """
+
+    secure = False  # whether the bytes travel in TLS
 
     # Further attributes once they are needed; an idle connection does without.
     deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
@@ -62,7 +67,7 @@ class Connection:
     def start(self, protocol, connecting=False):
         """Begin to deliver to `protocol`. `connecting`: the socket is not connected yet."""
         self.protocol = protocol
-        self._events = POLLIN
+        self._events = _IN
         if connecting:
             # lwIP refuses to send before the handshake is done: queue what is written till then.
             self._events |= POLLOUT
@@ -80,6 +85,14 @@ class Connection:
             address = self._address = socket.inet_ntop(family, host), port
         return address and address[:2]
 
+    def idle(self):
+        """Whether it may be closed to make room for another."""
+        return self.protocol is not None and self.protocol.idle
+
+    def silent(self):
+        """Whether its peer has asked for nothing that is not answered."""
+        return getattr(self.protocol, "silent", False)
+
     @micropython.native
     def set_timeout(self, ms):
         """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""
@@ -89,24 +102,24 @@ class Connection:
 
     def pause_reading(self):
         """Deliver nothing until `resume_reading`; the peer is held back by TCP's window."""
-        self._watch(self._events & ~POLLIN)
+        self._watch(self._events & ~_IN)
 
     @micropython.native
     def resume_reading(self):
         """Deliver again, beginning with what was left over."""
-        if self.sock is not None and not self._events & POLLIN:
-            self._watch(self._events | POLLIN)
+        if self.sock is not None and not self._events & _IN:
+            self._watch(self._events | _IN)
             if self._tail:
                 poller.current().defer(self._deliver_tail, self._tail)
 
     @property
     def reading(self):
         """False while paused or closed."""
-        return bool(self._events & POLLIN)
+        return bool(self._events & _IN)
 
     def _deliver_tail(self, tail):
         # Only if nothing has happened since: not closed, paused or delivered.
-        if self._tail is not tail or not self._events & POLLIN:
+        if self._tail is not tail or not self._events & _IN:
             return
         self._tail = None
         _view[: len(tail)] = tail
@@ -117,21 +130,23 @@ class Connection:
 
     @micropython.native
     def _receive(self):
-        wanted = self.protocol.wanted
+        protocol = self.protocol
+        wanted = protocol.wanted
         if wanted is None:
-            tail = self._tail
-            if tail is None:
+            if self._tail is None:
                 n = self.sock.readinto(_block)
                 if n:
-                    self._deliver(n)
+                    start = protocol.data_received(_block, 0, n)
+                    if start < n:
+                        self._keep(protocol, start, n)
             else:
-                kept = len(tail)
+                kept = len(self._tail)
                 n = self.sock.readinto(_view[kept:])
                 if n:
+                    tail, self._tail = self._tail, None
                     _view[:kept] = tail
-                    self._tail = None
                     self._deliver(kept + n)
-            if n and self._events & POLLIN:
+            if n and self._events & _IN:
                 # The rest of what began in the block has most likely arrived too; waiting for
                 # the next poll, it would be one more message that is only half there.
                 wanted = self.protocol.wanted
@@ -144,15 +159,19 @@ class Connection:
             self.pause_reading()
             self.protocol.eof_received()
 
-    @micropython.native
     def _deliver(self, end):
-        # The protocol may be exchanged on the way (an HTTP upgrade), paused or closed.
-        start = 0
-        while start < end:
+        protocol = self.protocol
+        start = protocol.data_received(_block, 0, end)
+        if start < end:
+            self._keep(protocol, start, end)
+
+    @micropython.native
+    def _keep(self, protocol, start, end):
+        # `protocol` consumed what is before `start`. It may have been exchanged on the way (an
+        # HTTP upgrade), paused or closed.
+        while self.protocol is not protocol and self._events & _IN and start < end:
             protocol = self.protocol
             start = protocol.data_received(_block, start, end)
-            if self.protocol is protocol or not self._events & POLLIN:
-                break
         if start < end and self.sock is not None:
             self._tail = bytes(_view[start:end])
 
@@ -172,9 +191,10 @@ class Connection:
             try:
                 n = sock.write(data)
             except (OSError, ValueError) as error:
-                # Not from here: the caller may be in the middle of the protocol's work.
+                # Not from here: the caller may be in the middle of the protocol's work. Until
+                # then the queue fills, so that whoever awaits `drained` lets it happen.
                 poller.current().defer(self.failed, error)
-                return
+                n = None
             data = memoryview(data)
             if n == len(data):
                 return
@@ -257,14 +277,18 @@ class Connection:
 
     @micropython.native
     def ready(self, events):
+        if events == _IN:
+            if self._events & _IN:
+                self._receive()
+            return
         if events & POLLOUT:
             self._flush()
         if events & ~POLLOUT and self.sock is not None:
-            if self._events & POLLIN:
+            if self._events & _IN:
                 self._receive()
             if events & (POLLERR | POLLHUP) and self.sock is not None:
                 # Reset or closed on both sides. What could be read may not be read yet.
-                if not self._events & POLLIN:
+                if not self._events & _IN:
                     self.abort(ConnectionLost(ECONNRESET))
 
     def tick(self, now):

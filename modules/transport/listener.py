@@ -5,6 +5,8 @@ import socket
 from errno import EAGAIN
 from select import POLLIN
 
+from micropython import const
+
 from . import poller
 from .connection import Connection
 
@@ -13,6 +15,10 @@ OVERFLOW = 2
 
 # Pending handshakes; lwIP keeps at most LWIP_TCP_ACCEPTMBOX_SIZE (6) anyway.
 BACKLOG = 6
+
+# Ticks that a client waits for one of the places with TLS, 5 s. To tell it that there is none
+# would take TLS's memory, so it waits unaccepted and is dropped after that.
+_PATIENCE = const(10)
 
 
 class AddressError(OSError):
@@ -24,12 +30,14 @@ class Group:
 
     Attributes:
         limit: how many are served at a time.
+        secure_limit: how many of these may have TLS, because of its memory; None for all.
         connections: the open ones, oldest first.
         accepted, refused, evicted: counters since start.
     """
 
-    def __init__(self, limit):
+    def __init__(self, limit, secure_limit=None):
         self.limit = limit
+        self.secure_limit = secure_limit
         self.connections = []
         self.accepted = 0
         self.refused = 0
@@ -39,13 +47,22 @@ class Group:
         if connection in self.connections:
             self.connections.remove(connection)
 
-    def make_room(self):
-        """Close the connection that has been idle longest; False when none is idle."""
-        for connection in self.connections:
-            if connection.protocol is not None and connection.protocol.idle:
-                self.evicted += 1
-                connection.abort()
-                return True
+    def make_room(self, secure=False):
+        """Close the connection that has been idle longest; False when none is idle.
+
+        Args:
+            secure: only one with TLS will do.
+        """
+        candidates = [c for c in self.connections if c.secure or not secure]
+        idle = [c for c in candidates if c.idle()]
+        if not idle:
+            # The requests of new connections are on their way; but not of as many as that.
+            silent = [c for c in candidates if c.silent()]
+            idle = silent if len(silent) > self.limit // 2 else ()
+        for connection in idle:
+            self.evicted += 1
+            connection.abort()
+            return True
         return False
 
 
@@ -63,6 +80,8 @@ class Listener:
     Raises:
         AddressError: the address isn't ours, or the port is taken.
     """
+
+    _waited = 0  # ticks that a client with TLS has waited
 
     def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG, ssl=None):
         self._factory = protocol_factory
@@ -93,6 +112,18 @@ class Listener:
 
     def ready(self, events):
         group = self.group
+        secure = self._ssl is not None
+        over = False
+        if secure:
+            from .secure import accepted, is_full
+
+            over = is_full(group)
+            if not over:
+                self._waited = 0
+            elif self._waited < _PATIENCE:
+                self._waited += 1
+                self._rest()
+                return
         try:
             sock, address = self.sock.accept()
         except OSError as error:
@@ -102,24 +133,24 @@ class Listener:
         except MemoryError:
             self._rest()
             return
-        over = len(group.connections) >= group.limit and not group.make_room()
+        over = over or (len(group.connections) >= group.limit and not group.make_room())
         if over:
             group.refused += 1
-            if len(group.connections) >= group.limit + OVERFLOW:
+            if secure or len(group.connections) >= group.limit + OVERFLOW:
                 sock.close()
                 return
-        else:
-            group.accepted += 1
         try:
-            if self._ssl is None:
-                connection = Connection(sock, group, address)
+            if secure:
+                connection = accepted(sock, group, address, self._ssl)
             else:
-                from .secure import SecureConnection
-
-                connection = SecureConnection(sock, group, address, self._ssl)
+                connection = Connection(sock, group, address)
         except BaseException:
+            if not over:
+                group.refused += 1
             sock.close()
             raise
+        if not over:
+            group.accepted += 1
         try:
             group.connections.append(connection)
             connection.start(self._factory(connection, over))
@@ -128,8 +159,8 @@ class Listener:
             raise
 
     def _rest(self):
-        # Out of descriptors or memory (ENFILE, EMFILE, ENOMEM): the pending connection stays
-        # pending, so wait for the next tick instead of trying in a loop.
+        # Out of places, descriptors or memory (ENFILE, EMFILE, ENOMEM): the pending connection
+        # stays pending, so wait for the next tick instead of trying in a loop.
         gc.collect()
         self._resting = True
         poller.current().modify(self.sock, 0)

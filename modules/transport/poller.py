@@ -18,7 +18,7 @@ tests/unit/test_poller.py notices when they change.
 import sys
 from asyncio import core
 from select import POLLIN, POLLOUT
-from time import ticks_diff, ticks_ms
+from time import ticks_ms
 
 import micropython
 
@@ -93,7 +93,12 @@ class Poller(core.IOQueue):
         elif dt == 0 and self._steps > 0:
             self._steps -= 1
             return
+        if dt:
+            # asyncio would keep the task that ran last, with all it holds, until another runs.
+            core.cur_task = None
         ready = self._ready
+        peek = core._task_queue.peek
+        first = peek()
         if not ready:
             entries = self.map
             for sock, events in self.poller.ipoll(dt):
@@ -104,7 +109,6 @@ class Poller(core.IOQueue):
                     # Handled after the iteration: a handler may add and remove sockets.
                     ready.append(events)
                     ready.append(entry)
-        tasks = core._task_queue
         while ready:
             endpoint = ready.pop()
             events = ready.pop()
@@ -115,8 +119,7 @@ class Poller(core.IOQueue):
                     endpoint.failed(error)
             # The task that it made runnable runs before the next socket is read, so that memory
             # holds one message on its way and not one of every connection.
-            task = tasks.peek()
-            if task is not None and ticks_diff(task.ph_key, ticks_ms()) <= 0:
+            if dt == 0 or peek() is not first:
                 break
         self._steps = 1 if ready else STEPS_PER_POLL
 

@@ -119,6 +119,8 @@ class Connection:
     idle = False
 
     # Further attributes once they are needed; an idle connection does without.
+    subprotocol = None
+    wanted = None
     latency = 0
     dropped = 0
     _others = None  # tasks that wait for the end, or for a fragmented message to be sent
@@ -131,8 +133,8 @@ class Connection:
         self.protocol = Protocol(is_client, options.max_size, deflate)
         self.options = options
         self.request = request
-        self.subprotocol = subprotocol
-        self.wanted = None
+        if subprotocol is not None:
+            self.subprotocol = subprotocol
         self._messages = []
         self._receivers = core.TaskQueue()
         transport.set_timeout(options.ping_interval)

@@ -59,6 +59,8 @@ class Protocol:
     """
 
     # Further attributes once they are needed; an idle connection does without.
+    deflate = None
+    data = None
     close_sent = None
     close_rcvd = None
     close_rcvd_then_sent = None
@@ -74,10 +76,10 @@ class Protocol:
     def __init__(self, is_client, max_size, deflate=None):
         self.is_client = is_client
         self.max_size = max_size
-        self.deflate = deflate
+        if deflate is not None:
+            self.deflate = deflate
         self.state = OPEN
         self.event = None
-        self.data = None
         self.output = []
         self.wanted = None
         self._message = None  # bytearray of the message being received

@@ -15,6 +15,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name as on a network: Chromium trusts addresses of the loopback interface without TLS.
+    "--host-resolver-rules=MAP device.test 127.0.0.1",
 ]
 
 DESK = {"width": 1280, "height": 900}

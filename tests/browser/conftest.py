@@ -43,12 +43,14 @@ class Complaints(list):
 @pytest.fixture
 def open_page(browser):
     """A function that opens a page of an image in a browser profile of its own, with the options
-    of Playwright's new_context, and waits until it is connected. No page may cause complaints."""
+    of Playwright's new_context, and waits until it is connected. No page may cause complaints.
+    With `secure` it comes by HTTPS, whatever the certificate."""
     contexts = []
     complaints = Complaints()
 
-    def open_page(image, path="/", connected=True, before=None, **options):
-        context = browser.new_context(**{"viewport": chromium.DESK, **options})
+    def open_page(image, path="/", connected=True, before=None, secure=False, **options):
+        options = {"viewport": chromium.DESK, "ignore_https_errors": secure, **options}
+        context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(DEADLINE * 1000)
         page = context.new_page()
@@ -56,7 +58,7 @@ def open_page(browser):
         page.on("pageerror", complaints.exception)
         if before:
             before(page)
-        page.goto(image.http + path)
+        page.goto((image.https if secure else image.http) + path)
         if connected:
             expect(status(page)).to_have_text("Connected")
         return page

@@ -132,6 +132,19 @@ def test_fragments_are_those_of_the_variant(board, variant, configure):
 
 
 @each_pair
+def test_the_clock_is_one_that_the_chip_is_made_for(board, variant, configure):
+    found, _ = configure(board, variant)
+    clocks = []
+    for name in found["SDKCONFIG_DEFAULTS"].split(";"):
+        if not name.startswith("boards/"):
+            text = Path(name).read_text()
+            clocks += re.findall(r"^CONFIG_ESP_DEFAULT_CPU_FREQ_MHZ_(\d+)=y", text, re.MULTILINE)
+    # The last one counts. The bootloader refuses more than what a chip is rated for.
+    slow = board.mcu == "esp32c3" or variant in ("UNICORE", "QEMU")
+    assert (clocks or ["160"])[-1] == ("160" if slow else "240")
+
+
+@each_pair
 def test_cmake_names_files_of_the_port(board, variant, configure, pinned_micropython):
     found, _ = configure(board, variant)
     for name in found["SDKCONFIG_DEFAULTS"].split(";"):
@@ -224,7 +237,8 @@ def test_code_that_mpy_cross_refuses_names_the_file(tmp_path):
 
 
 def test_the_shared_board_module_has_the_boards_interface():
-    names = ("IAM", "DEV", "CONNECTIONS", "overrides", "extend", "ready", "reset")
+    names = ("IAM", "DEV", "CONNECTIONS", "SECURE_CONNECTIONS", "overrides", "extend", "ready")
+    names += ("reset", "resets", "trusted", "on_access_point")
     names += ("store", "watchdog", "feed_always", "held", "deliberate", "restart")
     program = """
 import sys, time, types
@@ -241,8 +255,29 @@ import board
 assert all(hasattr(board, name) for name in sys.argv[1:])
 assert board.LAN == {"phy": "DP83848", "address": 1}
 assert board.overrides == {}
+assert board.SECURE_CONNECTIONS == 2
+near, far = ("192.168.4.2", 1), ("192.168.5.2", 1)
+assert board.trusted(far) and not board.on_access_point(far)
+
+class WLAN:
+    AP_IF, STA_IF = 1, 0
+    def __init__(self, number):
+        self.isconnected = lambda: False
+        self.active = lambda: up
+        self.ifconfig = lambda: ("192.168.4.1", "255.255.255.0", "", "")
+
+network.WLAN = WLAN
+network.AP_IF, network.STA_IF = 1, 0
+for up in (True, False):
+    for peer in (near, far):
+        expected = up and peer is near
+        assert board.trusted(peer) is board.on_access_point(peer) is expected
 network.LAN = None
 assert board.held() is False
+machine.DEEPSLEEP_RESET, machine.SOFT_RESET = 4, 5
+for cause in (4, 5):
+    machine.reset_cause = lambda: cause
+    assert board.deliberate() is (cause == 4)
 """
     path = {"PYTHONPATH": str(boards.COMMON / "modules"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = run([sys.executable, "-c", program, *names], env={**os.environ, **path})

@@ -36,6 +36,7 @@ def tree(pinned_micropython, tmp_path):
 def test_the_patches_of_the_board_are_in_the_series():
     names = {path.stem for path in SERIES}
     assert names >= {"manifest-order", "esp32-accept", "esp32-lan-openeth", "esp32-portal-uri"}
+    assert "esp32-lan-events" in names  # for the variant with Ethernet beside Wi-Fi
     # The QEMU variant says which patch it needs.
     variant = boards.BOARDS / "ESP32_WEBSOCK" / "mpconfigvariant_QEMU.cmake"
     (needed,) = re.findall(r"ports_patch/(\S+)\.patch", variant.read_text())
@@ -130,3 +131,57 @@ def test_accept_closes_what_it_can_not_return_and_collects_before_it_gives_up(
         "no memory 2": "MemoryError closed 9 collected 0",
         "no memory 3": "MemoryError closed 9 collected 0",
     }
+
+
+# The handler of network.LAN's events with what it needs of ESP-IDF, and events in a row.
+EVENTS = """
+#include <stdint.h>
+#include <stdio.h>
+#define ESP_LOGI(tag, text)
+typedef const char *esp_event_base_t;
+static esp_event_base_t ETH_EVENT = "eth", IP_EVENT = "ip";
+enum { ETHERNET_EVENT_START, ETHERNET_EVENT_STOP, ETHERNET_EVENT_CONNECTED,
+    ETHERNET_EVENT_DISCONNECTED };
+enum { IP_EVENT_STA_GOT_IP, IP_EVENT_STA_LOST_IP, IP_EVENT_AP_STAIPASSIGNED, IP_EVENT_GOT_IP6,
+    IP_EVENT_ETH_GOT_IP };
+enum { ETH_INITIALIZED, ETH_STARTED, ETH_STOPPED, ETH_CONNECTED, ETH_DISCONNECTED, ETH_GOT_IP };
+static uint8_t eth_status;
+#include "handler.inc"
+int main(void) {
+    eth_event_handler(0, ETH_EVENT, ETHERNET_EVENT_START, 0);
+    eth_event_handler(0, ETH_EVENT, ETHERNET_EVENT_CONNECTED, 0);
+    eth_event_handler(0, IP_EVENT, IP_EVENT_ETH_GOT_IP, 0);
+    for (int id = IP_EVENT_STA_GOT_IP; id <= IP_EVENT_GOT_IP6; id++) {
+        eth_event_handler(0, IP_EVENT, id, 0);
+        printf("%s ", eth_status == ETH_GOT_IP ? "connected" : "lost");
+        eth_event_handler(0, IP_EVENT, IP_EVENT_ETH_GOT_IP, 0);
+    }
+    eth_event_handler(0, ETH_EVENT, ETHERNET_EVENT_DISCONNECTED, 0);
+    printf("%s", eth_status == ETH_DISCONNECTED ? "unplugged" : "wrong");
+    return 0;
+}
+"""
+
+
+def test_ethernet_stays_connected_whatever_wifi_does(micropython, tmp_path):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if not compiler:
+        pytest.skip("there is no C compiler")
+    tree = tmp_path / "micropython"
+    for name in ("py/mpconfig.h", "ports/esp32/network_lan.c"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(micropython / name, tree / name)
+    (tmp_path / "events.c").write_text(EVENTS)
+
+    def outcome():
+        source = (tree / "ports/esp32/network_lan.c").read_text()
+        start = source.index("static void eth_event_handler(")
+        (tmp_path / "handler.inc").write_text(source[start : source.index("\n}\n", start) + 3])
+        done = run([compiler, "-w", "-o", tmp_path / "events", tmp_path / "events.c"])
+        assert done.returncode == 0, done.stderr
+        return run([tmp_path / "events"]).stdout
+
+    assert outcome() == "lost lost lost lost unplugged"
+    (patch,) = [path for path in SERIES if path.stem == "esp32-lan-events"]
+    patches.apply(tree, patch)
+    assert outcome() == "connected connected connected connected unplugged"

@@ -3,6 +3,7 @@
 The whole flow runs with a stand-in for idf.py that writes files of the real build's form.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import build_info
 import firmware
 import patches
 import sources
+import third_party
 from common import ROOT, BuildError
 
 IDF = firmware.Idf.load()
@@ -58,7 +60,7 @@ Linker script and memory map
                 0x000000003f401000      0x100 esp-idf/main/libmain.a(frozen_content.c.obj)
  .text.one      0x00000000400d2000       0x20 esp-idf/main/libmain.a(frozen_content.c.obj)
  .text.two      0x00000000400d3000       0x77 esp-idf/main/libmain.a(main.c.obj)
- .debug_info    0x0000000000000000     0x4444 esp-idf/main/libmain.a(frozen_content.c.obj)
+ .debug_info    0x000000000024a940     0x4444 esp-idf/main/libmain.a(frozen_content.c.obj)
 """
 FAKE_IDF = """\
 #!{python}
@@ -134,6 +136,12 @@ def test_the_container_is_used_when_its_engine_answers(engine):
     assert tools == firmware.Tools("container", engine)
 
 
+def test_a_docker_without_root_is_noticed():
+    information = "Server:\n Security Options:\n  seccomp\n  rootless\n  cgroupns\n"
+    tools = firmware.choose_tools(IDF, {}, programs("docker"), lambda command: information)
+    assert tools == firmware.Tools("container", "docker", rootless=True)
+
+
 def test_without_any_it_says_what_to_install_in_three_lines():
     with pytest.raises(BuildError) as error:
         # docker is there, its daemon is not.
@@ -161,21 +169,28 @@ def test_the_command_of_each_image(board, variant):
 def test_how_each_tool_runs_the_command():
     variables = {"SOURCE_DATE_EPOCH": "1"}
 
-    def command(*tools):
+    def command(*tools, user=(1000, 100)):
         return firmware.run_command(
-            firmware.Tools(*tools), IDF, ["idf.py", "build"], variables, Path("/p"), (1000, 100)
+            firmware.Tools(*tools), IDF, ["idf.py", "build"], variables, Path("/p"), user
         )
 
     assert command("active") == ["idf.py", "build"]
     script = '. "$IDF_PATH/export.sh" >/dev/null && exec "$@"'
     assert command("idf_path") == ["bash", "-c", script, "bash", "idf.py", "build"]
     options = ["run", "--rm", "--volume", "/p:/p", "--workdir", "/p"]
+    options += ["--security-opt", "label=disable"]
     settings = ["--env", "HOME=/tmp", "--env", "IDF_GIT_SAFE_DIR=/p"]
     settings += ["--env", "SOURCE_DATE_EPOCH=1", "docker.io/espressif/idf:v5.5.1"]
     docker = ["docker", *options, "--user", "1000:100", *settings, "idf.py", "build"]
     assert command("container", "docker") == docker
     podman = ["podman", *options, "--userns", "keep-id", *settings, "idf.py", "build"]
     assert command("container", "podman") == podman
+    # Here the user is root inside, and nobody else can write to the folder.
+    rootless = ["docker", *options, *settings, "idf.py", "build"]
+    assert command("container", "docker", True) == rootless
+    # Podman refuses --userns keep-id to root, which is root inside as well.
+    as_root = ["podman", *options, *settings, "idf.py", "build"]
+    assert command("container", "podman", user=(0, 0)) == as_root
 
 
 def test_idf_path_takes_the_environment_of_export(tmp_path):
@@ -241,10 +256,13 @@ def project(tmp_path, monkeypatch):
     tree = tmp_path / "src" / "esp32" / "micropython"
     write_files(tree, micropython_files())
     write_files(tree, {"ports/esp32/lockfiles/dependencies.lock.esp32": LOCK})
+    patches.stamp(tree).write_text("a source and its patches")
     source = sources.Source("dir", "1.28.0", "a test", 1234567890)
     monkeypatch.setattr(firmware, "DIST", tmp_path / "dist")
     monkeypatch.setattr(firmware, "OBJECTS", tmp_path / "firmware")
     monkeypatch.setattr(firmware, "assets_size", lambda: 8000)
+    page = {"static/jquery.js": b"/*! jQuery v3.5.1 */"}
+    monkeypatch.setattr(third_party, "load", lambda: page)
     monkeypatch.setattr(build_info, "project_version", lambda: "v1.2.3")
     (tmp_path / "firmware").mkdir()
     record = tmp_path / "seen.json"
@@ -309,6 +327,7 @@ def test_an_image_ends_up_in_dist_with_everything_beside_it(project, capsys):
         "esp-idf": "v5.5.1",
         "espressif/lan867x": "1.0.3",
         "espressif/mdns": "1.1.0",
+        "jquery": "3.5.1",
     }
     digest = bill["metadata"]["component"]["hashes"][0]["content"]
     assert digest == hashlib.sha256(image).hexdigest()
@@ -342,19 +361,31 @@ def test_a_changed_configuration_starts_from_an_empty_build_folder(project, monk
     leftover.write_text("CONFIG_OLD=y\n")
     project()
     assert leftover.exists()
-    monkeypatch.setattr(firmware, "configuration_key", lambda board, command: b"another")
+    monkeypatch.setattr(firmware, "configuration_key", lambda *arguments: b"another")
     project()
     assert not leftover.exists()
 
 
-def test_the_configuration_key_follows_fragments_and_command(tmp_path, monkeypatch):
+def test_the_configuration_key_follows_all_that_decides_a_build_folder(tmp_path, monkeypatch):
     common = write_files(tmp_path / "common", {"sdkconfig.product": "CONFIG_A=y\n"})
     monkeypatch.setattr(boards, "COMMON", common)
-    before = firmware.configuration_key(BOARD, ["idf.py"])
-    assert firmware.configuration_key(BOARD, ["idf.py"]) == before
-    assert firmware.configuration_key(BOARD, ["idf.py", "-v"]) != before
+    tree = tmp_path / "esp32" / "micropython"
+    tree.mkdir(parents=True)
+    patches.stamp(tree).write_text("with a patch")
+
+    def key(command=("idf.py",), idf=IDF, tools="active"):
+        return firmware.configuration_key(BOARD, command, idf, firmware.Tools(tools), tree)
+
+    before = key()
+    assert key() == before
+    assert key(["idf.py", "-v"]) != before
+    assert key(idf=dataclasses.replace(IDF, commit="another")) != before
+    assert key(tools="container") != before
+    patches.stamp(tree).write_text("without it")
+    assert key() != before
+    patches.stamp(tree).write_text("with a patch")
     write_files(common, {"sdkconfig.product": "CONFIG_A=n\n"})
-    assert firmware.configuration_key(BOARD, ["idf.py"]) != before
+    assert key() != before
 
 
 def test_a_failed_build_shows_the_end_of_its_log_and_leaves_dist_alone(project):

@@ -123,34 +123,49 @@ def test_too_small_a_flash_is_refused_before_anything_is_written(bootloader, ima
 
 def test_nothing_at_the_port_says_what_to_look_at():
     with pytest.raises(BuildError, match="no chip answers at") as error:
-        flash.identify(manifests.tool("esptool"), f"socket://127.0.0.1:{free_port()}")
+        flash.ask(manifests.tool("esptool"), f"socket://127.0.0.1:{free_port()}")
     assert "BOOT" in str(error.value)
 
 
-def test_an_interrupted_flash_is_an_error_and_can_be_repeated(bootloader, tmp_path):
-    large = tmp_path / "ESP32_WEBSOCK-default-v2.bin"
-    large.write_bytes(random.Random(2).randbytes(3_000_000))
-    chip = bootloader()
-    program = f"""
+FLASH = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "ci")!r})
 import boards, flash
 from pathlib import Path
 from common import main
-main(lambda: flash.flash({chip.url!r}, boards.find("ESP32_WEBSOCK"), Path({str(large)!r})))
+main(lambda: flash.flash(sys.argv[1], boards.find("ESP32_WEBSOCK"), Path(sys.argv[2])))
 """
+
+
+@pytest.mark.parametrize("cause", ["the chip", "Ctrl-C"])
+def test_an_interrupted_flash_is_an_error_and_can_be_repeated(bootloader, tmp_path, cause):
+    large = tmp_path / "ESP32_WEBSOCK-default-v2.bin"
+    large.write_bytes(random.Random(2).randbytes(3_000_000))
+    chip = bootloader()
     log = tmp_path / "flash.log"
     with open(log, "w") as output:
-        flashing = subprocess.Popen([sys.executable, "-c", program], stdout=output, stderr=output)
+        flashing = subprocess.Popen(
+            [sys.executable, "-c", FLASH, chip.url, large],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # A shell ignores it for what it runs in the background, and so do the children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
     try:
         wait_until(lambda: "Writing at" in log.read_text())
-        chip.stop()
+        if cause == "Ctrl-C":
+            # The terminal sends it to every program of the command.
+            os.killpg(flashing.pid, signal.SIGINT)
+        else:
+            chip.stop()
         assert flashing.wait(timeout=60) == 1
     finally:
         flashing.kill()
         flashing.wait()
     assert "did not end well" in log.read_text()
     assert "written and verified" not in log.read_text()
+    assert "KeyboardInterrupt" not in log.read_text()
 
     again = bootloader()
     flash.flash(again.url, BOARD, large)
@@ -180,6 +195,31 @@ def test_the_newest_merged_image_is_taken(tmp_path):
 def test_a_chip_that_does_not_say_what_it_is_is_refused(text):
     with pytest.raises(BuildError, match="did not tell"):
         flash.parse_flash_id(text)
+
+
+def test_a_variant_that_can_not_start_on_the_chip_is_refused():
+    one_core = "Features: Wi-Fi, BT, Single Core + LP Core, 160MHz\n"
+    two_cores = "Features:           Wi-Fi, BT, Dual Core + LP Core, 240MHz\n"
+    for variant in ("", "SPIRAM", "ETH", "UNICORE"):
+        flash.check_variant(BOARD, variant, two_cores)
+    flash.check_variant(BOARD, "UNICORE", one_core)
+    with pytest.raises(BuildError, match=r"default is for two cores.*: VARIANT=UNICORE"):
+        flash.check_variant(BOARD, "", one_core)
+    with pytest.raises(BuildError, match="for the emulator"):
+        flash.check_variant(BOARD, "QEMU", two_cores)
+    # This chip has no other kind.
+    flash.check_variant(boards.find("ESP32_C3_WEBSOCK"), "", one_core)
+
+
+def test_the_rate_can_be_chosen(monkeypatch):
+    monkeypatch.delenv("BAUD", raising=False)
+    assert "460800" in flash.esptool_command("esptool", "/dev/ttyUSB0")
+    monkeypatch.setenv("BAUD", "115200")
+    command = flash.esptool_command("esptool", "/dev/ttyUSB0", "flash-id")
+    assert command == ["esptool", "--port", "/dev/ttyUSB0", "--baud", "115200", "flash-id"]
+    monkeypatch.setenv("BAUD", "fast")
+    with pytest.raises(BuildError, match="BAUD=fast is no rate"):
+        flash.esptool_command("esptool", "/dev/ttyUSB0")
 
 
 def test_what_esptool_prints_is_understood():

@@ -120,6 +120,38 @@ def test_the_page_works_in_chromium_and_loads_nothing_from_elsewhere(site):
     assert [url for url in requests if not url.startswith(site)] == []
 
 
+# A chip at a serial port, as the browser shows it, that keeps what is written to it.
+SERIAL = """
+window.written = [];
+navigator.serial.requestPort = async () => {
+    const port = new EventTarget();
+    return Object.assign(port, {
+        open: async () => {},
+        close: async () => {},
+        getInfo: () => ({usbVendorId: 0x10c4, usbProductId: 0xea60}),
+        setSignals: async () => {},
+        readable: new ReadableStream({}),
+        writable: new WritableStream({write: (chunk) => { window.written.push(...chunk); }}),
+    });
+};
+"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium")
+def test_a_chip_that_is_connected_runs_on(site):
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        page = browser.new_page()
+        page.add_init_script(SERIAL)
+        page.goto(site)
+        page.get_by_role("button", name="Connect and flash").click()
+        page.get_by_text("Install websock ESP32-C3").wait_for()
+        # No Ctrl-C, which would end what runs on it.
+        assert page.evaluate("window.written") == []
+        browser.close()
+
+
 def test_another_package_than_the_pinned_one_is_refused(tmp_path):
     package = tmp_path / f"{flasher.PACKAGE}-{flasher.VERSION}.tgz"
     package.write_bytes(b"something else")

@@ -277,15 +277,19 @@ def test_hidden_and_backup_files_are_left_out(tmp_path):
 
 
 def test_the_table_sums_up(assets):
-    lines = [line.split() for line in pack_assets.table(assets)]
-    assert lines[0] == ["asset", "raw", "minified", "sent"]
+    in_flash = [len(a.head) + len(a.body) + len(a.head_304) for a in assets]
+    lines = [line.split() for line in pack_assets.table(assets, 100_000)]
+    assert lines[0] == ["asset", "raw", "minified", "sent", "of", "the", "app's", "room"]
     assert lines[-1] == [
         "total",
         str(sum(map(len, FILES.values()))),
         str(sum(asset.size for asset in assets)),
         str(sum(len(asset.body) for asset in assets)),
+        f"{sum(in_flash) / 1000:.2f}",
+        "%",
     ]
     assert [line[0] for line in lines[1:-1]] == [asset.name for asset in assets]
+    assert [line[4] for line in lines[1:-1]] == [f"{size / 1000:.2f}" for size in in_flash]
 
 
 def test_the_programs_output_is_left_alone_when_nothing_changed(tmp_path, monkeypatch, capsys):

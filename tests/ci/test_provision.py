@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from programs import run
+from trees import write_files
 
 import boards
 import firmware
@@ -166,6 +167,18 @@ def test_the_token_is_among_the_secrets_alone():
         ("iam,dev\na\n", "f: line 2: 1 columns instead of 2"),
         ("iam\na b\n", "f: line 2, column iam: must have 1 to 32 letters"),
         ("iam\na\n\nb\na\n", "f: line 5, column iam: the same as in line 2"),
+        ("iam\npump\nPump\n", "f: line 3, column iam: the same as in line 2"),
+        ('iam,ssid\na,"x\ny"\n', "f: line 2, column ssid: must not have control characters"),
+        ('iam,ssid\na,"x"\nb,"y\nz"\n', "f: line 3, column ssid: must not have control"),
+        ("iam,ssid\na,caf\udce9\n", "f: line 2, column ssid: must be text in UTF-8"),
+        (
+            "iam,ssid,password\na,n,8 f\udcfcr Wi-Fi\n",
+            "f: line 2, column password: must be text in",
+        ),
+        ("\udcff\udcfei\0a\0m\0\n\0", "f: line 1: must be text in UTF-8"),
+        ("iam,home_host\na,ws://relay/\n", "f: line 2, column home_host: must be a host's name"),
+        ("iam,home_host\na,relay:7770\n", "f: line 2, column home_host: must be a host's name"),
+        ("iam,home_port\na,\u0661\n", "f: line 2, column home_port: must be 1 to 65535"),
         (f"iam,ssid\na,{'x' * 33}\n", "f: line 2, column ssid: must have up to 32 bytes"),
         ("iam,ssid,password\na,n,short\n", "f: line 2, column password: must have 8 to 63 bytes"),
         ("iam,password\na,long-enough\n", "f: line 2, column password: there is no ssid"),
@@ -180,6 +193,27 @@ def test_a_bad_row_is_named_by_line_and_column(text, problem):
     with pytest.raises(BuildError) as error:
         provision.read_fleet(text, "f")
     assert str(error.value).startswith(problem)
+
+
+def test_a_file_in_another_encoding_is_named_by_line_and_column(fleet, tmp_path):
+    _, folder = fleet(FLEET)
+    (tmp_path / "old.csv").write_bytes("iam,ssid\na,site\nb,café\n".encode("latin-1"))
+    done, _ = fleet(FLEET, "old.csv", "ESP32_WEBSOCK")
+    assert done.stderr == "error: old.csv: line 3, column ssid: must be text in UTF-8\n"
+    assert (folder / "pump-1.bin").exists()
+
+
+def test_a_file_as_a_spreadsheet_writes_it_is_taken(fleet, tmp_path):
+    (tmp_path / "sheet.csv").write_bytes(b'\xef\xbb\xbfiam,ssid\r\n"a","caf\xc3\xa9 ""x"""\r\n')
+    done, folder = fleet(FLEET, "sheet.csv", "ESP32_WEBSOCK")
+    assert done.returncode == 0, done.stderr
+    assert b'caf\\u00e9 \\"x\\"' in (folder / "a.bin").read_bytes()
+
+
+@pytest.mark.parametrize("host", ["relay.example.com", "192.168.1.7", "fe80::1", "relay_2"])
+def test_a_relay_is_a_name_or_an_address(host):
+    (device,) = provision.read_fleet(f"iam,home_host\na,{host}\n", "f")
+    assert device.home_host == host
 
 
 def test_every_bad_row_is_named_at_once():
@@ -197,6 +231,26 @@ def test_a_bad_row_leaves_the_fleet_before_as_it_is(fleet):
     assert "fleet.csv: line 5, column iam" in done.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {"fleet"}
+
+
+def test_the_fleet_before_is_not_lost_when_the_new_one_can_not_take_its_place(
+    tmp_path, monkeypatch
+):
+    (device,) = provision.read_fleet("iam\na\n", "f")
+    monkeypatch.setattr(provision, "merged", lambda image, files, partition: b"new")
+    monkeypatch.setattr(provision, "labels", lambda devices: "")
+    target = write_files(tmp_path / "fleet", {"a.bin": "before"})
+    replace = os.replace
+
+    def fail_at_the_last(source, destination):
+        if destination == target:
+            raise KeyboardInterrupt
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        provision.provision([device], b"", target)
+    assert (tmp_path / "fleet.old" / "a.bin").read_text() == "before"
 
 
 def test_a_device_that_left_the_file_leaves_the_folder(fleet):

@@ -78,7 +78,8 @@ def test_over_the_budget_is_an_error_that_names_the_board(micropython, tmp_path,
     assert over > 50_000
     monkeypatch.setattr(boards, "read_all", lambda: {board.name: small})
     monkeypatch.setattr(sizes.sources, "recorded", lambda: None)
-    monkeypatch.setattr(sizes.sources, "SOURCE", micropython.parent)
+    (tmp_path / "micropython").symlink_to(micropython)
+    monkeypatch.setattr(sizes.sources, "SOURCE", tmp_path)
     with pytest.raises(BuildError, match=f"over the budget: {board.name} by {over:,} bytes"):
         sizes.step()
 

@@ -38,3 +38,11 @@ def test_without_the_packages_the_page_is_packed_alone(monkeypatch, capsys):
     monkeypatch.setattr(minifier, "library", lambda: None)
     assert third_party.load() == {}
     assert capsys.readouterr().out == "assets: packed without static/jquery.js\n"
+
+
+def test_each_file_is_a_library_with_a_version(files):
+    (jquery,) = third_party.libraries(files)
+    assert (jquery.name, jquery.licence) == ("jquery", "MIT")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", jquery.version)
+    assert jquery.data == files["static/jquery.js"]
+    assert third_party.LIBRARIES.keys() == third_party.FILES.keys()

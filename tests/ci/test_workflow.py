@@ -137,8 +137,24 @@ def test_the_notes_list_images_and_changes(tmp_path):
     assert "write-flash 0x0 ESP32_WEBSOCK-default-v2.bin" in text
 
 
+def release_files(tag, components=({"name": "jquery"},)):
+    """The files of a release, name -> text."""
+    bill = json.dumps({"components": components})
+    names = release.expected(tag)
+    return {name: bill if name.endswith(".sbom.json") else name for name in names}
+
+
+def test_an_image_without_the_whole_page_is_not_released(tmp_path):
+    files = release_files("v2")
+    release.check_pages(write_files(tmp_path, files), "v2")
+    name = "ESP32_WEBSOCK-ETH-v2.sbom.json"
+    files[name] = release_files("v2", [{"name": "micropython"}])[name]
+    with pytest.raises(BuildError, match=r"WEBSOCK-ETH-v2.* was packed without jquery"):
+        release.check_pages(write_files(tmp_path, files), "v2")
+
+
 def test_the_release_is_made_of_the_files_and_their_sums(tmp_path, monkeypatch, capsys):
-    dist = write_files(tmp_path / "dist", {name: name for name in release.expected("v2")})
+    dist = write_files(tmp_path / "dist", release_files("v2"))
     seen = tmp_path / "seen"
     fake = write_files(tmp_path / "bin", {"gh": f'#!/bin/sh\nprintf "%s\\n" "$@" > {seen}\n'})
     (fake / "gh").chmod(0o755)

@@ -198,7 +198,7 @@ def parse_block(buf, found, body):
                 break
             start = head.end
             found.append([head.method, head.target, head.fields, b"", False])
-            body = framing(head)
+            body = framing(head.fields, head.minor)
             if body is None:
                 found[-1][4] = True
         else:

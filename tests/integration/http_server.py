@@ -1,6 +1,8 @@
 """Runs on MicroPython: a server with handlers of all kinds for test_http_requests.py.
 
-usage: micropython http_server.py FOLDER [NAME=NUMBER of httpd.connection]...
+usage: micropython http_server.py FOLDER [tls=CERTIFICATES] [NAME=NUMBER of httpd.connection]...
+
+With tls, the port is one of HTTPS, with the files server.pem and server.key of CERTIFICATES.
 """
 
 import asyncio
@@ -14,9 +16,15 @@ import transport
 import vfs
 from httpd import HTTPError, Response, Server, file_response
 
+context = None
 for setting in sys.argv[2:]:
     name, value = setting.split("=")
-    setattr(httpd.connection, name, int(value))
+    if name == "tls":
+        import device.certificate
+
+        context = device.certificate.load(value + "/server.pem", value + "/server.key")
+    else:
+        setattr(httpd.connection, name, int(value))
 
 server = Server(transport.Group(8))
 ended = []
@@ -91,6 +99,14 @@ def raises_in_pieces(request):
     return Response(make(), 200, "text/plain", length=10)
 
 
+@server.get("/no-memory-for-pieces")
+def no_memory_for_pieces(request):
+    def make():
+        yield bytearray(1 << 40)
+
+    return Response(make(), 200, "text/plain")
+
+
 @server.get("/no-memory")
 async def no_memory(request):
     bytearray(1 << 40)
@@ -100,6 +116,11 @@ async def no_memory(request):
 def big(request):
     block = bytearray(10_000)
     return Response((block for _ in range(1000)), 200, "text/plain", length=10_000_000)
+
+
+@server.get("/numbers")
+def numbers(request):
+    return "".join(f"{i:07d}\n" for i in range(131_072))
 
 
 @server.get("/stream")
@@ -137,7 +158,7 @@ async def flood(request):
         while True:
             await stream.send(bytes(1000))
             sent += 1000
-            server.most = max(server.most, request._connection.transport.queued)
+            server.most = max(server.most, request.connection.transport.queued)
     finally:
         ended.append("flood")
 
@@ -207,6 +228,6 @@ vfs.mount(vfs.VfsLfs2(flash), "/flash")
 server.most = 0
 os.chdir(sys.argv[1])
 gc.threshold(20_000)
-listener = server.listen("127.0.0.1", 0)
+listener = server.listen("127.0.0.1", 0, context)
 print("port", hostio.local_port(listener.sock.fileno()))
 asyncio.get_event_loop().run_forever()

@@ -27,11 +27,13 @@ class Response:
 
 
 class Connection:
-    """A connection to a port of 127.0.0.1."""
+    """A connection to a port of 127.0.0.1; with an SSLContext, one with TLS to localhost."""
 
-    def __init__(self, port):
+    def __init__(self, port, context=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):

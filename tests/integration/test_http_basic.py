@@ -54,6 +54,23 @@ def test_etag_is_strong_and_answers_304(connection):
     assert changed.status == 200
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_second_visit_costs_little(connection, encoding):
+    page = gzip.decompress(connection.get("/", "Accept-Encoding: gzip").body).decode()
+    for path in ["/", *re.findall(r"""\b(?:src|href)=["']?(static/[^"' >]+)""", page)]:
+        path = "/" + path.lstrip("/")
+        accept = f"Accept-Encoding: {encoding}"
+        etag = connection.get(path, accept).headers["etag"]
+        connection.send(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\n{accept}\r\nIf-None-Match: {etag}\r\n\r\n".encode()
+        )
+        assert connection.read_line() == "HTTP/1.1 304 Not Modified"
+        size = len("HTTP/1.1 304 Not Modified\r\n\r\n")
+        while line := connection.read_line():
+            size += len(line) + 2
+        assert size < 200
+
+
 def test_what_the_page_refers_to_is_immutable(connection):
     page = gzip.decompress(connection.get("/", "Accept-Encoding: gzip").body).decode()
     names = re.findall(r"""\b(?:src|href)=["']?/?(static/[^"' >]+)""", page)

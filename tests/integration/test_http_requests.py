@@ -114,6 +114,9 @@ def test_head_and_options_of_pieces_and_streams(connection):
         b"GET ok HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET ftp://x/ok HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://x/ok HTTP/1.1\r\n\r\n",
+        b"GET http://x/ok HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET http://a,b/ok HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nHost: a b\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nHost: x/y\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nHost: user@x\r\n\r\n",
@@ -222,8 +225,9 @@ def test_failures(port):
     with Connection(port) as connection:
         response = connection.get("/raises")
         assert (response.status, response.body) == (500, b"Internal Server Error\n")
-        response = connection.get("/no-memory")
-        assert (response.status, response.headers["retry-after"]) == (503, "5")
+        for path in ("/no-memory", "/no-memory-for-pieces"):
+            response = connection.get(path)
+            assert (response.status, response.headers["retry-after"]) == (503, "5")
         assert connection.get("/ok").body == b"ok"
     for path in ("/raises-in-pieces", "/stream-raises"):
         with Connection(port) as connection:
@@ -269,6 +273,14 @@ def test_stream_is_no_faster_than_its_reader(port):
     with Connection(port) as other:
         assert other.get("/ok").body == b"ok"
     assert 0 < status_of(port)["most"] < 5000
+    connection.reset()
+    wait_until(lambda: status_of(port)["ended"] == ["flood"])
+
+
+def test_stream_ends_when_writing_fails(port, connection):
+    # At once, when nothing is queued: the handler then never waits by itself.
+    connection.send(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.read_exactly(50_000)
     connection.reset()
     wait_until(lambda: status_of(port)["ended"] == ["flood"])
 

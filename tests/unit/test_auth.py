@@ -127,16 +127,17 @@ def test_sources_are_limited():
     assert attempts.begin("guesser") > 0
 
 
-def test_token_of():
-    for headers, token in (
-        ({}, None),
-        ({"cookie": "a=b; session=abc; c=d"}, "abc"),
-        ({"cookie": "xsession=abc"}, None),
-        ({"authorization": "Bearer abc"}, "abc"),
-        ({"authorization": "bearer  abc "}, "abc"),
-        ({"authorization": "Basic abc", "cookie": "session=abc"}, None),
+def test_tokens_of():
+    for headers, tokens in (
+        ({}, []),
+        ({"cookie": "a=b; session=abc; c=d"}, ["abc"]),
+        ({"cookie": "session=abc; __Host-session=def"}, ["abc", "def"]),
+        ({"cookie": "xsession=abc"}, []),
+        ({"authorization": "Bearer abc"}, ["abc"]),
+        ({"authorization": "bearer  abc "}, ["abc"]),
+        ({"authorization": "Basic abc", "cookie": "session=abc"}, []),
     ):
-        assert auth.token_of(headers) == token, headers
+        assert auth.tokens_of(headers) == tokens, headers
 
 
 async def test_access():

@@ -3,8 +3,9 @@
 import asyncio
 import os
 
+import board
 import vfs
-from device import boot, config, filesystem
+from device import boot, config, filesystem, storage
 
 HOST_ONLY = True
 
@@ -197,6 +198,99 @@ def test_a_file_that_can_not_be_read_is_replaced_by_its_copy_and_the_others_stay
         assert "is made anew" in mounted.lines[0]
         assert read("/app.json") == b'{"newer": 1}'
         assert read("/network.json") == large
+
+
+def test_settings_that_the_filesystem_lost_without_noticing_come_back():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        write("/network.json", b'{"a": 1}')
+        write("/app.json", b'{"b": 2}')
+        write("/other.json", b"{}")
+        filesystem.Copies(store).update()
+        os.remove("/network.json")
+    with Mounted(flash, store) as mounted:
+        assert mounted.lines == ["/network.json is put back"]
+        assert read("/network.json") == b'{"a": 1}'
+        assert sorted(os.listdir("/")) == ["app.json", "network.json", "other.json"]
+
+
+def test_settings_that_are_damaged_without_an_error_are_put_back_and_never_copied():
+    for damage in (b"", bytes(40), b"\xff" * 40, b'{"a": "\xe9\x28\xa1"}'):
+        flash, store = Flash(), Store()
+        with Mounted(flash, store):
+            write("/app.json", b'{"b": 2}')
+            copies = filesystem.Copies(store)
+            copies.update()
+            write("/app.json", damage)
+            copies.update()
+            assert store.values == {"app.json": b'{"b": 2}'}
+        with Mounted(flash, store) as mounted:
+            assert mounted.lines == ["/app.json is put back"]
+            assert read("/app.json") == b'{"b": 2}'
+
+
+def test_what_a_person_typed_wrong_or_is_large_stays():
+    large = b'{"x": "' + filesystem.COPY_MAX * b"x" + b'"}'
+    for text in (b'{"b": 2,', large):
+        flash, store = Flash(), Store()
+        with Mounted(flash, store):
+            write("/app.json", b'{"b": 2}')
+            filesystem.Copies(store).update()
+            write("/app.json", text)
+        with Mounted(flash, store) as mounted:
+            assert mounted.lines == []
+            assert read("/app.json") == text
+
+
+def test_settings_whose_saving_was_cut_off_are_not_replaced_by_a_copy():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        write("/app.json", b'{"oldest": 0}')
+        filesystem.Copies(store).update()
+        write("/app.json", b'{"old": 1}')
+        os.rename("/app.json", "/app.json.bak")
+        filesystem.Copies(store).update()
+        assert store.values == {"app.json": b'{"oldest": 0}'}
+    with Mounted(flash, store) as mounted:
+        assert mounted.lines == []
+        assert os.listdir("/") == ["app.json.bak"]
+        assert storage.load("/app.json", None) == {"old": 1}
+
+
+def test_a_full_filesystem_does_not_keep_the_chip_from_starting():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        store.write("secrets.json", b"x" * 2000)
+        with open("/log", "wb") as file:
+            try:
+                while True:
+                    file.write(b"y" * Flash.SIZE)
+                    file.flush()
+            except OSError:
+                pass
+    with Mounted(flash, store) as mounted:
+        assert len(mounted.lines) == 1
+        assert "/secrets.json can't be put back" in mounted.lines[0]
+        assert "log" in os.listdir("/")
+
+
+def test_a_factory_reset_is_one_for_the_copies_too():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        for name in filesystem.SETTINGS:
+            write(name, b"{}")
+        filesystem.Copies(store).update()
+        store.write("starts", b"\x01")
+        board.store = store
+        try:
+            config.Config().factory_reset()
+        finally:
+            del board.store
+        assert store.values == {"starts": b"\x01"}
+        assert os.listdir("/") == []
+    with Mounted(flash, store) as mounted:
+        assert mounted.lines == []
+        assert os.listdir("/") == []
 
 
 def test_copies_follow_the_files_and_are_written_only_when_they_change():

@@ -60,6 +60,7 @@ def test_nothing_on_flash_gives_the_defaults():
     assert config.get("app") == "demo"
     assert config.get("http/port") == 80
     assert config.get("websocket/port") == 7777
+    assert config.get("https/port") == 0
     assert config.get("home/ip") == config.get("home/host") == ""
     assert config.get("sta/ssid") == ""
     assert config.get("device/iam").startswith("websock-")
@@ -89,6 +90,10 @@ def test_bad_field_is_reported_and_its_default_used():
         ({"http": {"port": "80"}}, "http/port must be a whole number"),
         ({"http": {"port": 65536}}, "http/port must be 0 to 65535"),
         ({"http": {"port": True}}, "http/port must be a whole number"),
+        ({"https": {"port": -1}}, "https/port must be 0 to 65535"),
+        ({"https": {"redirect": 1}}, "https/redirect must be true or false"),
+        ({"https": {"cert": ""}}, "https/cert must have 1 to 64 bytes"),
+        ({"limits": {"secure_connections": 0}}, "limits/secure_connections must be 1 to 1000"),
         ({"interfaces": {}}, "interfaces must be a list"),
         ({"home": {"path": "a b"}}, "home/path must have only printable ASCII characters"),
         ({"home": {"ping_interval": 0}}, "home/ping_interval must be 0.1 to 3600"),

@@ -9,7 +9,7 @@ from device.commands import MAX_COMMAND, CommandError, parse
 from device.home import RETRY_JITTER, delay, uri
 from device.hub import Hub
 from device.json_text import loads
-from device.origin import same_host, same_origin
+from device.origin import same_host, same_origin, same_site, secure_origin
 
 HOST_ONLY = True  # device.commands needs the host board
 
@@ -127,6 +127,63 @@ def test_events_follow_the_changes_before_them_and_are_not_kept():
     assert hub.state == {"pump/running": True}
 
 
+class Client:
+    """A connection whose peer takes one piece at a time, and leaves after `messages`."""
+
+    dropped = 0
+
+    class request:
+        path = "/"
+
+    def __init__(self, *messages):
+        self.messages = list(messages)
+        self.sent = []
+
+    async def send(self, message):
+        text = ""
+        for piece in (message,) if isinstance(message, str) else message:
+            text += piece
+            await asyncio.sleep_ms(5)
+        self.sent.append(json.loads(text))
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.messages:
+            raise StopAsyncIteration
+        return self.messages.pop(0)
+
+
+async def join(size):
+    """What a client is sent that joins while the state, of `size` keys, changes."""
+    hub = Hub()
+    hub.update({"key {}".format(i): ["é", i] for i in range(size)})
+    await asyncio.sleep_ms(5)
+    client = Client("hello")
+    handled = []
+
+    async def handle(sender, message):
+        handled.append(message)
+
+    task = asyncio.create_task(hub.serve(client, handle))
+    await asyncio.sleep_ms(1)
+    hub.update({"key 0": "new", "key 1": None})
+    await task
+    assert handled == ["hello"] and not hub.clients
+    return hub.state, client.sent
+
+
+async def test_joining_client_gets_the_state_and_what_changes_meanwhile():
+    assert await join(0) == ({"key 0": "new"}, [{}, {"key 0": "new"}])
+    for size in (2, 200):
+        state, (seen, changed) = await join(size)
+        assert changed == {"key 0": "new", "key 1": None}
+        seen.update(changed)
+        del seen["key 1"]
+        assert seen == state and len(state) == size - 1
+
+
 def test_log_keeps_the_last_lines_cut_and_on_one_line():
     for i in range(log_module.MAX_LINES + 5):
         log_module.log("info", "line {}\nsecond".format(i))
@@ -143,6 +200,14 @@ def test_own_pages_and_clients_without_origin_may_connect():
     assert same_origin("http://device:80", "device")
     assert same_origin("http://Device:8080", "device:8080")
     assert same_origin("https://device", "device")
+    for origin, host in (
+        ("https://device:443", "device"),
+        ("https://device", "device:443"),
+        ("https://device:8443", "device:8443"),
+        ("https://[fe80::1]", "[FE80::1]:443"),
+    ):
+        assert same_origin(origin, host) and secure_origin(origin, host), origin
+    assert secure_origin(None, "device")
     assert same_host("http://device", "device:7777")
     assert same_host("http://[fe80::1]:80", "[FE80::1]:7777")
 
@@ -158,6 +223,10 @@ def test_foreign_pages_may_not():
         "http://device:81",
     ):
         assert not same_origin(origin, "device"), origin
+        assert not secure_origin(origin, "device"), origin
+    # Over TLS a page without it is a foreign one.
+    for origin in ("http://device", "http://device:443", "https://device:80", "ftp://device"):
+        assert not secure_origin(origin, "device"), origin
     for origin in (
         "null",
         "",
@@ -169,6 +238,19 @@ def test_foreign_pages_may_not():
         assert not same_host(origin, "device:7777"), origin
     assert not same_origin("http://device", None)
     assert not same_host("http://device", None)
+
+
+def test_site_of_a_request_over_tls():
+    for headers, good in (
+        ({}, True),
+        ({"origin": "https://device"}, True),
+        ({"origin": "http://device"}, False),
+        ({"referer": "https://device/login"}, True),
+        ({"referer": "http://device/login"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+    ):
+        headers["host"] = "device"
+        assert same_site(headers, True) is good, headers
 
 
 def test_json_of_any_character_and_bounded_depth():

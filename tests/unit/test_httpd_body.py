@@ -1,12 +1,12 @@
 """httpd.body: where a body ends (RFC 9112 sections 6 and 7), whole and in pieces."""
 
-from http11 import BadMessage, Head
+from http11 import BadMessage
 from httpd.body import MAX_CHUNK_LINE, MAX_TRAILER, Chunked, Fixed, framing
 
 
 def announced(minor=1, **fields):
     fields = {name.replace("_", "-"): value for name, value in fields.items()}
-    return framing(Head("POST", "/", None, minor, fields, 0))
+    return framing(fields, minor)
 
 
 def refused(*args, **fields):

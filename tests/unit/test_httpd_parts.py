@@ -4,7 +4,7 @@ import os
 import sys
 
 import assets
-from http11 import BadMessage, Head
+from http11 import BadMessage
 from httpd import HTTPError, Response, asset, redirect
 from httpd.assets import accepts_gzip, matches
 from httpd.errors import from_exception, reason
@@ -19,7 +19,8 @@ sys.path.append(os.getcwd())
 
 def request(target="/", method="GET", **headers):
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(Head(method, target, None, 1, fields, 0), None)
+    fields.setdefault("host", "device")
+    return Request(method, target, None, 1, fields, 0)
 
 
 def raises(kind, function, *args):
@@ -149,15 +150,15 @@ def test_what_handlers_return():
 
 def test_heads():
     assert Response("\u00e4").head() == (
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\n"
     )
     assert (
-        Response(b"", 204).head("close") == "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+        Response(b"", 204).head("close") == b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
     )
     pieces = Response(iter([b"x"]), content_type="a/b")
-    assert "Transfer-Encoding: chunked\r\n" in pieces.head(None, True)
-    assert "Content-Length" not in pieces.head(None, True) + pieces.head("close", False)
-    assert "Content-Length: 1\r\n" in Response(iter([b"x"]), length=1).head()
+    assert b"Transfer-Encoding: chunked\r\n" in pieces.head(None, True)
+    assert b"Content-Length" not in pieces.head(None, True) + pieces.head("close", False)
+    assert b"Content-Length: 1\r\n" in Response(iter([b"x"]), length=1).head()
 
 
 def test_no_line_break_gets_into_a_head():
@@ -285,7 +286,9 @@ def test_asset_is_inflated_for_who_takes_no_gzip():
     assert headers["ETag"] == '"0123456789-i"'
     assert headers["Content-Security-Policy"] and headers["Vary"] == "Accept-Encoding"
     assert "Content-Encoding" not in headers and "Content-Length" not in headers
-    assert asset("page.htm")(request(if_none_match='"0123456789-i"')).status == 304
+    response = asset("page.htm")(request(if_none_match='"0123456789-i"'))
+    assert response.status == 304
+    assert [name for name, _ in response.headers] == ["ETag", "Cache-Control", "Vary"]
     assert asset("page.htm")(request(if_none_match='"0123456789"')).status == 200
 
 

@@ -1,10 +1,11 @@
 """main.py on a chip: which app runs, and what follows when it fails."""
 
+import asyncio
 import sys
 
 import apps
 import board
-from device import recovery
+from device import boot, recovery
 
 HOST_ONLY = True
 
@@ -23,13 +24,27 @@ class Store:
         self.values.pop(key, None)
 
 
+class Watchdog:
+    def __init__(self):
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+
 class Chip:
-    """The host's board with a chip's parts and apps of its own, for the time of a with block."""
+    """The host's board with a chip's parts and apps of its own, for the time of a with block.
+
+    An app is an exception that it ends with, or a coroutine function that it runs.
+    """
 
     def __init__(self, **chosen):
         self.apps = chosen
         self.ran = []
         self.restarts = 0
+        self.interrupted = False
+        self.dogs = []
+        self.timers = []
         self.button = False
         self.store = Store()
 
@@ -40,27 +55,38 @@ class Chip:
         board.held = lambda: self.button
         board.deliberate = lambda: False
         board.restart = self.restart
-        board.feed_always = None
+        board.watchdog = self.watchdog
+        board.feed_always = self.timers.append
         return self
 
     def __exit__(self, *error):
         apps.load, recovery.PATH = self.load, self.path
-        del board.store, board.held, board.deliberate, board.restart, board.feed_always
+        del board.store, board.held, board.deliberate, board.restart
+        del board.watchdog, board.feed_always
         sys.modules.pop("main", None)
 
     def find(self, name):
         def app_main(config, text=None):
             self.ran.append((name, text))
-            error = self.apps.get(name)
-            if error:
-                raise error
+            app = self.apps.get(name)
+            if isinstance(app, BaseException):
+                raise app
+            if app:
+                asyncio.run(app())
 
         return app_main
 
+    def watchdog(self, timeout_ms):
+        self.dogs.append(Watchdog())
+        return self.dogs[-1]
+
     def restart(self):
         self.restarts += 1
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def start(self):
+        asyncio.new_event_loop()
         sys.modules.pop("main", None)
         __import__("main")
 
@@ -107,6 +133,62 @@ def test_the_users_app_that_fails_is_replaced_without_a_restart():
         assert [name for name, _ in chip.ran] == ["mine", "demo"]
         assert "ValueError: mine" in chip.ran[1][1]
         assert chip.restarts == 0
+
+
+def test_the_watchdog_is_fed_on_by_what_replaces_an_app_that_failed_while_it_ran():
+    async def mine():
+        await asyncio.sleep_ms(5)
+        raise ValueError("mine")
+
+    async def device():
+        (dog,) = chip.dogs
+        before = dog.fed
+        while dog.fed < before + 2:
+            await asyncio.sleep_ms(1)
+
+    feed, boot.FEED_MS = boot.FEED_MS, 1
+    with Chip(mine=mine, demo=device) as chip:
+        board.overrides["app"] = "mine"
+        try:
+            chip.start()
+        finally:
+            del board.overrides["app"]
+            boot.FEED_MS = feed
+        assert [name for name, _ in chip.ran] == ["mine", "demo"]
+        assert len(chip.dogs) == 1
+
+
+def test_an_app_that_exits_over_and_over_ends_in_safe_mode():
+    with Chip(mine=SystemExit()) as chip:
+        board.overrides["app"] = "mine"
+        try:
+            for _ in range(boot.CRASHES):
+                try:
+                    chip.start()
+                    raise AssertionError("the chip was not reset")
+                except SystemExit:
+                    pass
+            chip.start()
+        finally:
+            del board.overrides["app"]
+        assert [name for name, _ in chip.ran] == boot.CRASHES * ["mine"] + ["demo"]
+        assert chip.ran[-1][1].startswith("safe mode: ")
+
+
+def test_ctrl_c_before_a_restart_keeps_the_watchdog_from_ending_the_repl():
+    async def device():
+        await asyncio.sleep_ms(1)
+        raise ValueError("broken")
+
+    with Chip(demo=device) as chip:
+        chip.interrupted = True
+        try:
+            chip.start()
+            interrupted = False
+        except KeyboardInterrupt:
+            interrupted = True
+        assert interrupted
+        assert chip.timers == chip.dogs
 
 
 def test_ctrl_c_leads_to_the_repl_and_is_no_failure():

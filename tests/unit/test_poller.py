@@ -68,6 +68,7 @@ def test_names_that_asyncio_keeps_private_are_there():
         assert hasattr(core._task_queue, name)
     for name in ("queue_read", "queue_write", "remove", "wait_io_event", "_dequeue"):
         assert hasattr(core.IOQueue, name)
+    assert POLLIN == 1  # transport/connection.py has it as a constant
     old = core._io_queue
     asyncio.new_event_loop()
     assert type(core._io_queue) is Poller and core._io_queue is not old
@@ -129,6 +130,21 @@ async def test_endpoint_beside_streams():
     poller.current().modify(sock, POLLIN)
     sock.write(b"back")
     assert await reader.readexactly(4) == b"back"
+    endpoint.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_task_that_ended_is_forgotten_while_nothing_runs():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    current = []
+    endpoint.ready = lambda events: current.append(core.cur_task) or endpoint.sock.read()
+    poller.current().add(endpoint, POLLIN)
+    writer.write(b"hello")
+    await wait_until(lambda: current)
+    assert current[0] is None
     endpoint.close()
     writer.close()
     server.close()

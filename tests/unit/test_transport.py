@@ -2,12 +2,21 @@
 
 import asyncio
 import gc
+import io
 import os
+from errno import ENOMEM
 from hashlib import sha256
 
 from heap import BLOCK_SIZE
 from sockets import HOST, free_port, wait_until
-from transport import AddressError, ConnectionLost, Group, Listener, open_connection
+from transport import (
+    AddressError,
+    ConnectionLost,
+    Group,
+    Listener,
+    open_connection,
+    set_reporter,
+)
 from transport.connection import LOW_WATER
 
 
@@ -202,6 +211,21 @@ async def test_aborting_fails_the_writer_that_waits():
         assert pair.near.lost == [None]
 
 
+async def test_writer_that_never_waits_notices_a_reset():
+    async with Pair() as pair:
+        pair.server.write(b"x")
+        await asyncio.sleep_ms(20)
+        pair.client.abort()  # with that byte unread: a reset
+        try:
+            while True:
+                pair.server.write(bytes(1000))
+                await pair.server.drained()
+        except ConnectionLost:
+            pass
+        await wait_until(lambda: pair.far.lost)
+        assert isinstance(pair.far.lost[0], OSError)
+
+
 async def test_end_of_file_is_told_once():
     async with Pair() as pair:
         pair.client.close()
@@ -243,12 +267,104 @@ async def test_group_limits_and_evicts_the_idle():
         assert pair.protocols[1].lost == [None]
         clients.append(open_connection(HOST, pair.port, Recorder()))
         await wait_until(lambda: pair.group.refused == 1)
+        # With more than half of them silent, the oldest of these is closed.
+        for protocol in pair.protocols[2:5]:
+            protocol.silent = True
+        clients.append(open_connection(HOST, pair.port, Recorder()))
+        await wait_until(lambda: pair.group.evicted == 2)
+        assert pair.protocols[2].lost == [None]
         for client in clients:
             if client.protocol is not None:
                 client.protocol.connection = client
             client.abort()
         for protocol in pair.protocols:
             protocol.connection.abort()
+
+
+class BrokenTLS(io.IOBase):
+    """A TLS socket that has no memory for its handshake."""
+
+    def ioctl(self, request, argument):
+        return argument if request == 3 else 0  # MP_STREAM_POLL
+
+    def readinto(self, buffer):
+        raise OSError(ENOMEM)
+
+    def close(self):
+        pass
+
+
+class Context:
+    """In place of a tls.SSLContext: `outcome` is raised, or what it makes; None for no TLS."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def wrap_socket(self, sock, **options):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome or sock
+
+
+async def refuse_two(outcome):
+    # Two clients of a listener whose context gives `outcome`: what is reported, what is counted.
+    reports = []
+    protocols = []
+    set_reporter(lambda message, error: reports.append(message))
+
+    def accept(connection, overloaded):
+        protocols.append(Recorder(connection))
+        return protocols[-1]
+
+    group = Group(4)
+    port = free_port()
+    listener = Listener(HOST, port, accept, group, ssl=Context(outcome))
+    for _ in range(2):
+        client = Recorder()
+        client.connection = open_connection(HOST, port, client)
+        client.connection.write(b"hello")
+        await wait_until(lambda client=client: client.lost)
+    listener.close()
+    set_reporter(None)
+    assert not group.connections
+    assert [len(protocol.lost) for protocol in protocols] == [1] * group.accepted
+    return reports, group.accepted, group.refused
+
+
+async def test_no_memory_for_tls():
+    # Each is told once, and the listener goes on.
+    for outcome in (MemoryError(), OSError(ENOMEM)):
+        assert await refuse_two(outcome) == (["connection refused"] * 2, 0, 2)
+    assert await refuse_two(BrokenTLS()) == (["no memory for TLS"] * 2, 2, 0)
+
+
+async def test_secure_client_is_idle_once_it_was_answered():
+    protocols = []
+
+    def accept(connection, overloaded):
+        protocols.append(Recorder(connection))
+        protocols[-1].idle = True
+        return protocols[-1]
+
+    group = Group(4, 1)
+    port = free_port()
+    listener = Listener(HOST, port, accept, group, ssl=Context(None))
+    clients = []
+    for _ in range(2):
+        client = Recorder()
+        client.connection = open_connection(HOST, port, client)
+        clients.append(client)
+        await wait_until(lambda: protocols)
+    (connection,) = group.connections
+    # It may still be in its handshake: the other waits.
+    assert not connection.idle()
+    connection.write(b"x")
+    assert connection.idle()
+    await wait_until(lambda: len(protocols) == 2)
+    assert (group.evicted, group.refused) == (1, 0)
+    listener.close()
+    for protocol in clients + protocols:
+        protocol.connection.abort()
 
 
 async def test_port_that_is_taken():

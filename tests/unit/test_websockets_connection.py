@@ -232,7 +232,8 @@ async def test_full_queue_holds_the_sender_back():
                 sent += 1
 
         task = asyncio.create_task(send())
-        await asyncio.sleep_ms(200)
+        await wait_until(lambda: len(pair.far._messages) == 2)
+        await asyncio.sleep_ms(100)
         assert sent < 200 and len(pair.far._messages) == 2
         for number in range(200):
             message = await pair.far.recv()

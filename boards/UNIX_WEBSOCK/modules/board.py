@@ -3,13 +3,16 @@
 Names:
     IAM, DEV: the device's default id and type.
     CONNECTIONS: connections at a time by default.
+    SECURE_CONNECTIONS: how many of them may have TLS.
     overrides: configuration by path that wins over the files (config.Config).
     extend(server, group): add the board's own routes.
-    ready(http, sockets): the listeners (or None) serve.
+    ready(http, sockets, https=None): the listeners (or None) serve.
     reset(): restart the device.
     resets(): how often it was called since the program (the chip: the power) was started.
     trusted(peer): whether a client with this address may use the device while no admin password
         is set; on a chip those of its own access point.
+    on_access_point(peer): whether a client with this address is on the device's own access point.
+    local_port(listener): the port of one that could choose; a chip's never can.
 """
 
 import os
@@ -20,8 +23,9 @@ import machine
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "UNIX"
 
-# A desk computer has no shortage of sockets; this is for finding leaks.
+# A desk computer has no shortage of sockets or memory; this is for finding leaks.
 CONNECTIONS = 64
+SECURE_CONNECTIONS = 16
 
 # Set by websock.py from the program's arguments, before the device's modules are imported.
 overrides = {}
@@ -30,6 +34,7 @@ bench = False
 # The free ports that were picked are kept over a restart, so that clients find the device again.
 HTTP_PORT = "WEBSOCK_HTTP_PORT"
 WS_PORT = "WEBSOCK_WS_PORT"
+HTTPS_PORT = "WEBSOCK_HTTPS_PORT"
 _RESETS = "WEBSOCK_RESETS"
 
 
@@ -41,15 +46,24 @@ def extend(server, group):
         bench_routes.add(server, group)
 
 
-def ready(http, sockets):
+def local_port(listener):
+    """The port that a `transport.Listener` listens at."""
+    return hostio.local_port(listener.sock.fileno())
+
+
+def ready(http, sockets, https=None):
     """Print the line that says where to connect."""
     host = overrides["http/ip"]
     if ":" in host:  # IPv6
         host = "[" + host + "]"
     line = "ready"
-    for listener, scheme, variable in ((http, "http", HTTP_PORT), (sockets, "ws", WS_PORT)):
+    for listener, scheme, variable in (
+        (http, "http", HTTP_PORT),
+        (sockets, "ws", WS_PORT),
+        (https, "https", HTTPS_PORT),
+    ):
         if listener is not None:
-            port = hostio.local_port(listener.sock.fileno())
+            port = local_port(listener)
             os.putenv(variable, str(port))
             line += " {}://{}:{}/".format(scheme, host, port)
     print(line)
@@ -69,3 +83,8 @@ def resets():
 def trusted(peer):
     """Everybody: --host says who can reach the program at all."""
     return True
+
+
+def on_access_point(peer):
+    """Nobody: the access point is a simulation."""
+    return False

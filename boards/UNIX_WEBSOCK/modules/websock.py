@@ -1,120 +1,39 @@
 """The program `websock`: the device on this computer.
 
-    websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] [--bench]
+    websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT]
+        [--https-port PORT] [--bench]
 
 `--heap SIZE` is taken by the shell script that starts the interpreter. DIR becomes the device's
 filesystem. Ends with 0 on SIGINT or SIGTERM, with 2 and one line on stderr when the arguments or
-a port can't be used. Without --data, DIR is `websock-data` in the current folder.
+a port can't be used. Without --data, DIR is `websock-data` in the current folder; without
+--https-port, app.json says whether there is HTTPS.
 """
 
-import os
 import sys
 
-import vfs
 
-_USAGE = (
-    "usage: websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] "
-    "[--heap SIZE] [--bench]"
-)
-
-
-class _Usage(Exception):
-    pass
-
-
-def _parse(arguments):
-    options = {
-        "--data": "websock-data",
-        "--host": "127.0.0.1",
-        "--http-port": "8080",
-        "--ws-port": "7777",
-    }
-    bench = False
-    arguments = list(arguments)
-    while arguments:
-        name = arguments.pop(0)
-        if name == "--bench":
-            bench = True
-            continue
-        if name in ("-h", "--help"):
-            print(_USAGE)
-            sys.exit(0)
-        name, given, value = name.partition("=")
-        if name not in options:
-            raise _Usage("unknown argument " + name)
-        if not given:
-            if not arguments:
-                raise _Usage(name + " needs a value")
-            value = arguments.pop(0)
-        options[name] = value
-    for name in ("--http-port", "--ws-port"):
-        value = options[name]
-        if not value.isdigit() or int(value) > 65535:
-            raise _Usage("{} must be a port from 0 to 65535, not {}".format(name, repr(value)))
-        options[name] = int(value)
-    if not options["--host"]:
-        raise _Usage("--host must be an address")
-    if options["--http-port"] and options["--http-port"] == options["--ws-port"]:
-        raise _Usage("--http-port and --ws-port must differ")
-    return options, bench
-
-
-def _mount(folder):
-    if not folder:
-        raise _Usage("--data must be a folder")
-    path = ""
-    for part in folder.split("/"):
-        path += part + "/"
-        try:
-            os.stat(path)
-        except OSError:
-            try:
-                os.mkdir(path[:-1])
-            except OSError as error:
-                raise _Usage("--data {}: can't be made ({})".format(folder, error))
-    if not os.stat(folder)[0] & 0x4000:
-        raise _Usage("--data {}: not a folder".format(folder))
-    if not folder.startswith("/"):
-        folder = os.getcwd() + "/" + folder
-    vfs.umount("/")
-    vfs.mount(vfs.VfsPosix(folder), "/")
+def _fail(text):
+    print("websock: {}".format(text), file=sys.stderr)
+    sys.exit(2)
 
 
 def _run():
-    try:
-        options, bench = _parse(sys.argv[1:])
-        _mount(options["--data"])
-    except _Usage as error:
-        print("websock: {}".format(error), file=sys.stderr)
-        return 2
+    import arguments
 
-    import board
+    wrong = arguments.prepare(sys.argv[1:])
+    del arguments, sys.modules["arguments"]
+    if wrong:
+        _fail(wrong)
 
-    board.bench = bench
-    host = options["--host"]
-    http_port = options["--http-port"] or int(os.getenv(board.HTTP_PORT) or 0)
-    ws_port = options["--ws-port"] or int(os.getenv(board.WS_PORT) or 0)
-    board.overrides.update(
-        {
-            "http/ip": host,
-            "http/port": http_port,
-            "websocket/ip": host,
-            "websocket/port": ws_port,
-            "echoserver/listen_addr": host,
-            "echoserver/listen_port": ws_port,
-        }
-    )
     from transport import AddressError
 
     try:
         import main  # noqa: F401, it runs the device
     except AddressError as error:
-        print("websock: {}".format(error), file=sys.stderr)
-        return 2
-    return 0
+        _fail(error)
 
 
 try:
-    sys.exit(_run())
+    _run()
 except KeyboardInterrupt:
     sys.exit(0)

@@ -3,14 +3,16 @@
 Names:
     IAM, DEV: the device's default id and type.
     CONNECTIONS: connections at a time by default.
+    SECURE_CONNECTIONS: how many of them may have TLS.
     LAN: default settings of the Ethernet interface (device.lan), None where there is none.
     overrides: configuration by path that wins over the files (config.Config).
     extend(server, group): add the board's own routes.
-    ready(http, sockets): the listeners (or None) serve.
+    ready(http, sockets, https=None): the listeners (or None) serve.
     reset(): restart the device, by order.
     resets(): how often the device was restarted by reset() since the power came on.
     trusted(peer): whether a client with this address may use the device while no admin password
         is set.
+    on_access_point(peer): whether a client with this address is on the device's own access point.
     store, watchdog, feed_always, held, deliberate, restart: what device.boot needs of a chip.
 """
 
@@ -28,6 +30,11 @@ DEV = "ESP32"
 # the portal's DNS, and one to turn a client away with.
 CONNECTIONS = 11
 
+# mbedTLS takes buffers of 20 KiB for each from the chip's system heap, and some 10 more during the
+# handshake. Beside Wi-Fi there is room for a page's WebSocket and its requests; PSRAM has it for
+# as many as a browser opens.
+SECURE_CONNECTIONS = 6 if "SPIRAM" in sys.implementation._machine else 2
+
 # A board's Ethernet is wired as its app.json says; only the emulator's is known.
 LAN = {"phy": "DP83848", "address": 1} if "QEMU" in sys.implementation._machine else None
 
@@ -44,7 +51,7 @@ def extend(server, group):
     """Nothing: the product's own routes are all there is."""
 
 
-def ready(http, sockets):
+def ready(http, sockets, https=None):
     """Keep the radio awake while the device serves.
 
     Asleep between beacons, it answers up to 100 ms late or more. Costs some 80 mA.
@@ -77,8 +84,13 @@ def trusted(peer):
 
     A board without Wi-Fi has only its wire: whoever is at it.
     """
+    return not hasattr(network, "WLAN") or on_access_point(peer)
+
+
+def on_access_point(peer):
+    """Told by the address."""
     if not hasattr(network, "WLAN"):
-        return True
+        return False
     own = network.WLAN(network.AP_IF)
     if not own.active():
         return False
@@ -116,8 +128,12 @@ def feed_always(fed):
 
 
 def deliberate():
-    """Whether this start follows an order: waking from deep sleep, or Ctrl-D at the REPL."""
-    return machine.reset_cause() in (machine.DEEPSLEEP_RESET, machine.SOFT_RESET)
+    """Whether this start follows an order: waking from deep sleep.
+
+    A soft reset is no order: an app makes it by ending with SystemExit, over and over if it does
+    so at its start. Before the one of Ctrl-D comes Ctrl-C, after which the starts count anew.
+    """
+    return machine.reset_cause() == machine.DEEPSLEEP_RESET
 
 
 def held():

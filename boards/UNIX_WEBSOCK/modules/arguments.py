@@ -1,0 +1,117 @@
+"""What the program `websock` does before the device: its arguments, its filesystem.
+
+A module of its own, because websock.py lets go of it: its memory is the device's then.
+"""
+
+import os
+import sys
+
+import vfs
+
+_USAGE = (
+    "usage: websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] "
+    "[--https-port PORT] [--heap SIZE] [--bench]"
+)
+
+
+class _Usage(Exception):
+    pass
+
+
+def _parse(arguments):
+    options = {
+        "--data": "websock-data",
+        "--host": "127.0.0.1",
+        "--http-port": "8080",
+        "--ws-port": "7777",
+        "--https-port": None,
+    }
+    bench = False
+    arguments = list(arguments)
+    while arguments:
+        name = arguments.pop(0)
+        if name == "--bench":
+            bench = True
+            continue
+        if name in ("-h", "--help"):
+            print(_USAGE)
+            sys.exit(0)
+        name, given, value = name.partition("=")
+        if name not in options:
+            raise _Usage("unknown argument " + name)
+        if not given:
+            if not arguments:
+                raise _Usage(name + " needs a value")
+            value = arguments.pop(0)
+        options[name] = value
+    ports = []
+    for name in ("--http-port", "--ws-port", "--https-port"):
+        value = options[name]
+        if value is None:
+            continue
+        if not value.isdigit() or int(value) > 65535:
+            raise _Usage("{} must be a port from 0 to 65535, not {}".format(name, repr(value)))
+        port = options[name] = int(value)
+        if port and port in ports:
+            raise _Usage("{} {} is another option's too".format(name, port))
+        ports.append(port)
+    if not options["--host"]:
+        raise _Usage("--host must be an address")
+    return options, bench
+
+
+def _mount(folder):
+    if not folder:
+        raise _Usage("--data must be a folder")
+    path = ""
+    for part in folder.split("/"):
+        path += part + "/"
+        try:
+            os.stat(path)
+        except OSError:
+            try:
+                os.mkdir(path[:-1])
+            except OSError as error:
+                raise _Usage("--data {}: can't be made ({})".format(folder, error))
+    if not os.stat(folder)[0] & 0x4000:
+        raise _Usage("--data {}: not a folder".format(folder))
+    if not folder.startswith("/"):
+        folder = os.getcwd() + "/" + folder
+    vfs.umount("/")
+    vfs.mount(vfs.VfsPosix(folder), "/")
+
+
+def prepare(arguments):
+    """Make the device's filesystem, and its settings from the program's arguments.
+
+    Returns:
+        None, or the text that says what is wrong with the arguments.
+    """
+    try:
+        options, bench = _parse(arguments)
+        _mount(options["--data"])
+    except _Usage as error:
+        return str(error)
+
+    import board
+
+    board.bench = bench
+    host = options["--host"]
+    http_port = options["--http-port"] or int(os.getenv(board.HTTP_PORT) or 0)
+    ws_port = options["--ws-port"] or int(os.getenv(board.WS_PORT) or 0)
+    board.overrides.update(
+        {
+            "http/ip": host,
+            "http/port": http_port,
+            "https/ip": host,
+            "websocket/ip": host,
+            "websocket/port": ws_port,
+            "echoserver/listen_addr": host,
+            "echoserver/listen_port": ws_port,
+        }
+    )
+    https_port = options["--https-port"]
+    if https_port is not None:
+        # In app.json 0 is no HTTPS; here it is any free port.
+        board.overrides["https/port"] = https_port or int(os.getenv(board.HTTPS_PORT) or -1)
+    return None

@@ -1,0 +1,75 @@
+"""Imports point down only, and protocol code does no I/O."""
+
+import ast
+
+import pytest
+
+from common import ROOT
+
+MODULES = ROOT / "modules"
+
+# What a module of each layer may import of ours.
+BELOW = {
+    "heap": set(),
+    "lazy": set(),
+    "http11": {"heap"},
+    "transport": {"heap", "lazy"},
+    "httpd": {"assets", "http11", "lazy", "transport"},
+    "websockets": {"http11", "lazy", "transport"},
+    "interfaces": set(),
+    "device": {
+        "board",
+        "build_info",
+        "heap",
+        "httpd",
+        "interfaces",
+        "lazy",
+        "transport",
+        "websockets",
+    },
+    "apps": {"board", "device", "interfaces", "httpd", "websockets", "transport"},
+    "main": {"apps", "board", "device", "heap", "transport"},
+}
+OURS = set(BELOW) | {"assets", "board", "build_info"}
+
+# Bytes in, bytes and events out.
+SANS_IO = (
+    "http11.py",
+    "httpd/body.py",
+    "httpd/ranges.py",
+    "websockets/deflate.py",
+    "websockets/frames.py",
+    "websockets/handshake.py",
+    "websockets/protocol.py",
+    "websockets/uri.py",
+)
+IO = {"asyncio", "machine", "network", "select", "socket", "time", "transport"}
+
+
+def imported(file):
+    """The top-level names that a file imports, wherever in it; relative imports left out."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+def layer_of(file):
+    return file.relative_to(MODULES).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", sorted(MODULES.rglob("*.py")), ids=lambda file: file.stem)
+def test_imports_point_down(file):
+    layer = layer_of(file)
+    allowed = BELOW[layer] | {layer}
+    assert set(imported(file)) & OURS <= allowed
+
+
+@pytest.mark.parametrize("name", SANS_IO)
+def test_protocol_code_does_no_io(name):
+    assert not set(imported(MODULES / name)) & IO
+
+
+def test_frozen_modules_that_lead_elsewhere_are_known():
+    assert {layer_of(file) for file in MODULES.rglob("*.py")} == set(BELOW)

@@ -1,0 +1,101 @@
+"""httpd.connection without a socket: who makes room for others, answers without memory."""
+
+from time import ticks_add, ticks_ms
+
+from httpd import Server, connection
+from httpd.connection import HTTPConnection
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Transport:
+    """A `transport.Connection` whose peer takes everything at once."""
+
+    queued = 0
+
+    def __init__(self, server):
+        self.out = b""
+        self.protocol = HTTPConnection(self, server)
+
+    def write(self, data):
+        self.out += data
+
+    def set_timeout(self, ms):
+        self.timeout = ms
+        self.deadline = ticks_add(ticks_ms(), ms)
+
+    def receive(self, data):
+        buf = bytearray(data)
+        assert self.protocol.data_received(buf, 0, len(buf)) == len(buf)
+
+
+def test_who_makes_room():
+    server = Server()
+    server.route("/", lambda request: "")
+    transport = Transport(server)
+    protocol = transport.protocol
+    # Connected: the request is on its way.
+    assert not protocol.idle and protocol.silent
+    transport.deadline = ticks_add(transport.deadline, -connection.HEAD_GRACE_MS)
+    assert protocol.idle and protocol.silent
+    transport.receive(GET)
+    assert transport.timeout == connection.IDLE_TIMEOUT_MS
+    assert protocol.idle and protocol.silent
+    # In a head: it has the same grace.
+    buf = bytearray(GET[:10])
+    assert protocol.data_received(buf, 0, 10) == 0
+    assert not protocol.idle and not protocol.silent
+    transport.deadline = ticks_add(transport.deadline, -connection.HEAD_GRACE_MS)
+    assert protocol.idle and not protocol.silent
+
+
+def no_memory(*arguments):
+    raise MemoryError
+
+
+def check_refusal(server, transport):
+    head, _, body = transport.out.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 503 Service Unavailable"
+    assert b"Connection: close" in lines and b"Retry-After: 5" in lines
+    assert b"Content-Length: %d" % len(body) in lines
+    assert server.statuses == {503: 1}
+    # The client is given the time to read it, and what it sends meanwhile is thrown away.
+    assert transport.timeout == connection.LINGER_TIMEOUT_MS
+    transport.receive(GET)
+    assert server.statuses == {503: 1}
+
+
+def test_no_memory_for_the_request():
+    server = Server()
+    parse, connection.parse_request = connection.parse_request, no_memory
+    try:
+        transport = Transport(server)
+        transport.receive(GET)
+    finally:
+        connection.parse_request = parse
+    check_refusal(server, transport)
+
+
+def test_no_memory_for_an_error():
+    server = Server()
+    server.route("/", no_memory)
+    make, connection.from_error = connection.from_error, no_memory
+    try:
+        transport = Transport(server)
+        transport.receive(GET)
+    finally:
+        connection.from_error = make
+    check_refusal(server, transport)
+
+
+def test_no_memory_in_a_handler():
+    server = Server()
+    server.route("/", no_memory)
+    transport = Transport(server)
+    transport.receive(GET)
+    assert transport.out.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 5" in transport.out
+    # It is the handler's matter; the connection goes on.
+    assert b"Connection: close" not in transport.out
+    transport.receive(GET)
+    assert server.statuses == {503: 2}
