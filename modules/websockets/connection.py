@@ -5,6 +5,7 @@ from os import urandom
 from time import ticks_diff, ticks_ms
 
 import micropython
+from micropython import const
 from transport import suspend, wake
 
 from . import frames
@@ -16,6 +17,9 @@ from .protocol import CLOSED, CLOSING, OPEN, Protocol
 MAX_SIZE = 32_768
 MAX_QUEUE = 4
 WRITE_LIMIT = 8192
+
+# What None stands for: no limit. The largest small integer on a chip.
+_NO_LIMIT = const(0x3FFFFFFF)
 
 # After a violation the close frame must reach the peer before the socket is closed, and closing
 # with unread data resets it; so what the peer sends is read and thrown away for so long.
@@ -45,8 +49,8 @@ class Options:
         self.ping_timeout = _ms(ping_timeout)
         self.close_timeout = _ms(close_timeout)
         self.max_size = max_size
-        self.max_queue = max_queue
-        self.write_limit = write_limit
+        self.max_queue = _NO_LIMIT if max_queue is None else max_queue
+        self.write_limit = _NO_LIMIT if write_limit is None else write_limit
 
 
 def _ms(seconds):

@@ -59,6 +59,19 @@ def test_host_is_the_address_to_listen_on(tmp_path):
         program.kill()
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_ipv6_address_has_brackets_in_a_url(tmp_path):
+    command = [WEBSOCK, "--data", tmp_path / "device", "--host", "::1"]
+    program = Program([*command, "--http-port", "0", "--ws-port", "0"], tmp_path / "log")
+    program.spawn()
+    try:
+        ready = program.wait_line(r"ready http://\[::1\]:(\d+)/ ws://\[::1\]:(\d+)/")
+        for port in ready.groups():
+            socket.create_connection(("::1", int(port)), timeout=10).close()
+    finally:
+        program.kill()
+
+
 def test_data_folder_is_made(make_image):
     image = make_image(start=False)
     assert not image.data.exists()

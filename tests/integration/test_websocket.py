@@ -220,8 +220,10 @@ def test_handshake_in_single_bytes_with_a_frame_behind_it(image):
         for byte in HANDSHAKE + frame(PING, b"early"):
             connection.send(bytes([byte]))
         assert connection.read_response().status == 101
-        frames = [connection.read_frame()[1:] for _ in range(2)]
-        assert (PONG, b"early") in frames
+        # The state, in fragments, may come before it.
+        while (received := connection.read_frame()[1:])[0] != PONG:
+            assert received[0] in (TEXT, CONTINUATION)
+        assert received == (PONG, b"early")
 
 
 # The firmware's server, a client of Python's websockets

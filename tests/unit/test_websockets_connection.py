@@ -241,6 +241,15 @@ async def test_full_queue_holds_the_sender_back():
         await task
 
 
+async def test_queues_without_a_limit():
+    options = {"max_queue": None, "write_limit": None}
+    async with Served(echo, client=options, **options) as pair:
+        for number in range(30):
+            await pair.near.send(str(number))
+        for number in range(30):
+            assert await pair.near.recv() == str(number)
+
+
 async def test_ping_and_pong():
     async with Served() as pair:
         waiter = await pair.near.ping("hello")

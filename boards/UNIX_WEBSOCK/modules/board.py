@@ -53,6 +53,9 @@ def local_port(listener):
 
 def ready(http, sockets, https=None):
     """Print the line that says where to connect."""
+    host = overrides["http/ip"]
+    if ":" in host:  # IPv6
+        host = "[" + host + "]"
     line = "ready"
     for listener, scheme, variable in (
         (http, "http", HTTP_PORT),
@@ -62,7 +65,7 @@ def ready(http, sockets, https=None):
         if listener is not None:
             port = local_port(listener)
             os.putenv(variable, str(port))
-            line += " {}://{}:{}/".format(scheme, overrides["http/ip"], port)
+            line += " {}://{}:{}/".format(scheme, host, port)
     print(line)
 
 
