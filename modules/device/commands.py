@@ -143,6 +143,7 @@ class Commands:
         self._interface(name).send(_text(arguments[-1], "the message"))
 
     async def _scan(self, client):
+        self._wifi.require_station()
         self._hub.info("Looking for networks")
         networks = await self._wifi.scan()
         # Everybody's list changes, so that two pages don't scan twice.
@@ -152,6 +153,7 @@ class Commands:
         ssid = _text(ssid, "the SSID")
         password = _text(password, "the password")
         check(ssid, password)
+        self._wifi.require_station()
         # It takes up to half a minute: the client must be able to go on meanwhile.
         create_task(self._test(client, ssid, password))
 

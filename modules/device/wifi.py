@@ -370,7 +370,7 @@ class Wifi:
 
         Blocks everything for some 2 s on the chip. Raises WifiError.
         """
-        self._require_station()
+        self.require_station()
         if self._test_state["wifi/test/running"]:
             raise WifiError("a network is being tested")
         self._waiting += 1
@@ -413,7 +413,7 @@ class Wifi:
         from .credentials import check
 
         check(ssid, password)
-        self._require_station()
+        self.require_station()
         if self._test_state["wifi/test/running"]:
             raise WifiError("another network is being tested")
         self._set_test_state(True, "", "")
@@ -480,7 +480,8 @@ class Wifi:
         self._next_attempt = None
         self._refresh()
 
-    def _require_station(self):
+    def require_station(self):
+        """Raise WifiError unless there is a station that can join a network."""
         if self._station is None:
             raise WifiError("this device has no Wi-Fi")
         if not self._station.active():

@@ -5,11 +5,12 @@ import json
 
 from device import hub as hub_module
 from device import log as log_module
-from device.commands import MAX_COMMAND, CommandError, parse
+from device.commands import MAX_COMMAND, CommandError, Commands, parse
 from device.home import RETRY_JITTER, delay, uri
 from device.hub import Hub
 from device.json_text import loads
 from device.origin import same_host, same_origin, same_site, secure_origin
+from device.wifi import WifiError
 
 HOST_ONLY = True  # device.commands needs the host board
 
@@ -182,6 +183,23 @@ async def test_joining_client_gets_the_state_and_what_changes_meanwhile():
         seen.update(changed)
         del seen["key 1"]
         assert seen == state and len(state) == size - 1
+
+
+async def test_without_wifi_nothing_is_announced():
+    class Wifi:
+        def require_station(self):
+            raise WifiError("this device has no Wi-Fi")
+
+    hub = Hub()
+    client = Client()
+    commands = Commands(hub, None, Wifi(), [], None)
+    seen = len(log_module.lines())
+    for message in ('["CMD", "scan"]', '["CMD", "test_new_sta", ["net", "password"]]'):
+        await commands.handle(client, message)
+    assert [sent["error"].partition(": ")[2] for sent in client.sent] == [
+        "this device has no Wi-Fi"
+    ] * 2
+    assert len(log_module.lines()) == seen
 
 
 def test_log_keeps_the_last_lines_cut_and_on_one_line():
