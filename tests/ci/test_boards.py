@@ -122,7 +122,8 @@ def test_fragments_are_those_of_the_variant(board, variant, configure):
     assert merged["CONFIG_APP_REPRODUCIBLE_BUILD"] == "y"
     assert "CONFIG_FREERTOS_HZ" not in merged
     assert ("CONFIG_ETH_USE_OPENETH" in merged) == (variant == "QEMU")
-    assert ("CONFIG_FREERTOS_UNICORE" in merged) == (variant == "UNICORE")
+    one_core = variant in ("UNICORE", "QEMU")
+    assert ("CONFIG_FREERTOS_UNICORE" in merged) == one_core
     assert "boards/sdkconfig.ble" not in found["SDKCONFIG_DEFAULTS"]
     spiram = "spiram" in found["SDKCONFIG_DEFAULTS"]
     assert spiram == variant.startswith("SPIRAM")
