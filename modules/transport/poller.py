@@ -18,13 +18,17 @@ tests/unit/test_poller.py notices when they change.
 import sys
 from asyncio import core
 from select import POLLIN, POLLOUT
-from time import ticks_ms
+from time import ticks_diff, ticks_ms
 
 import micropython
 
 # Steps of runnable tasks between two polls. A poll costs one select() per socket on lwIP, a step
 # is short; 8 keeps the share of polling low and the delay of a socket's event under a few ms.
 STEPS_PER_POLL = 8
+
+# Steps, after the first, between two sockets of one poll: enough for the task that a socket made
+# runnable and the few that may be due before it.
+STEPS_PER_SOCKET = 3
 
 # How often deadlines are looked at. Deadlines are seconds long; half a second of slack is fine
 # and an idle chip wakes only twice a second.
@@ -119,9 +123,11 @@ class Poller(core.IOQueue):
                     endpoint.failed(error)
             # The task that it made runnable runs before the next socket is read, so that memory
             # holds one message on its way and not one of every connection.
-            if dt == 0 or peek() is not first:
+            task = peek()
+            # One that has become due meanwhile stays first, whatever was made runnable behind it.
+            if task is not first or (task and ticks_diff(task.ph_key, ticks_ms()) <= 0):
                 break
-        self._steps = 1 if ready else STEPS_PER_POLL
+        self._steps = STEPS_PER_SOCKET if ready else STEPS_PER_POLL
 
     def _wake(self, sock, entry, events):
         if events & ~POLLOUT and entry[0] is not None:

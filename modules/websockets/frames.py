@@ -1,6 +1,7 @@
 """Frames: opcodes, close codes, headers, masking, UTF-8 (RFC 6455 sections 5, 7.4 and 8.1)."""
 
 import micropython
+from heap import BLOCK_SIZE
 
 CONT = 0x0
 TEXT = 0x1
@@ -25,7 +26,7 @@ TRY_AGAIN_LATER = 1013
 
 # Frames with a payload up to this size are put into one buffer with their header, so that they
 # leave in one segment. A larger payload isn't copied.
-JOIN_LIMIT = 4096
+JOIN_LIMIT = BLOCK_SIZE
 
 
 # What the codes say, in the words of Python's `websockets`.

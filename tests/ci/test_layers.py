@@ -15,7 +15,7 @@ BELOW = {
     "http11": {"heap"},
     "transport": {"heap", "lazy"},
     "httpd": {"assets", "http11", "lazy", "transport"},
-    "websockets": {"http11", "lazy", "transport"},
+    "websockets": {"heap", "http11", "lazy", "transport"},
     "interfaces": {"lazy"},
     "device": {
         "board",

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from asyncio import core
 from select import POLLIN, POLLOUT
+from time import sleep_ms
 
 from sockets import free_port, wait_until
 from transport import poller
@@ -134,6 +135,45 @@ async def test_endpoint_beside_streams():
     writer.close()
     server.close()
     await server.wait_closed()
+
+
+async def test_what_one_socket_made_runnable_runs_before_the_next_is_read():
+    order = []
+
+    async def answer():
+        order.append("answer")
+
+    class Busy(Endpoint):
+        def ready(self, events):
+            super().ready(events)
+            order.append("read")
+            # So long that a task which sleeps is due by then, and stays before the new one.
+            sleep_ms(20)
+            asyncio.create_task(answer())
+
+    async def sleep():
+        await asyncio.sleep_ms(10)
+
+    _, one, first, server = await connected()
+    _, other, second, other_server = await connected()
+    endpoints = [Busy(first), Busy(second)]
+    sleeper = asyncio.create_task(sleep())
+    await asyncio.sleep_ms(0)
+    for endpoint in endpoints:
+        poller.current().add(endpoint, POLLIN)
+    for writer in (one, other):
+        writer.write(b"x")
+        await writer.drain()
+    await wait_until(lambda: len(order) == 4)
+    assert order == ["read", "answer"] * 2, order
+    await sleeper
+    for endpoint in endpoints:
+        endpoint.close()
+    for writer in (one, other):
+        writer.close()
+    for listener in (server, other_server):
+        listener.close()
+        await listener.wait_closed()
 
 
 async def test_a_task_that_ended_is_forgotten_while_nothing_runs():
