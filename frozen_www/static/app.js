@@ -391,17 +391,23 @@ function recallOpen(card) {
 }
 
 document.querySelectorAll("details").forEach(recallOpen);
-document.addEventListener(
-  "toggle",
-  (event) => {
+
+// Not the toggle event: it comes as a task of its own, and a page that is left before has lost it
+
+function keepOpen(changes) {
+  for (const { target } of changes) {
     try {
-      localStorage.setItem(event.target.id, event.target.open ? "open" : "closed");
+      localStorage.setItem(target.id, target.open ? "open" : "closed");
     } catch {
       return;
     }
-  },
-  true,
-);
+  }
+}
+
+new MutationObserver(keepOpen).observe(document.body, {
+  attributeFilter: ["open"],
+  subtree: true,
+});
 
 // The state on the page
 

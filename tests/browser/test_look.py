@@ -102,6 +102,16 @@ def test_cards_collapse_by_keyboard_and_stay_so(image, open_page):
     expect(card(page, FAKE).get_by_role("button", name="Start")).to_be_visible()
 
 
+def test_collapsed_card_is_stored_before_the_page_can_be_left(image, open_page):
+    page = open_page(image)
+    stored = page.evaluate("""async () => {
+        document.querySelector("#card-station summary").click();
+        await null;
+        return localStorage.getItem("card-station");
+    }""")
+    assert stored == "closed"
+
+
 def test_page_works_without_storage(image, open_page):
     forbid = """Object.defineProperty(window, "localStorage", {
         get() { throw new DOMException("denied", "SecurityError"); } })"""
