@@ -18,7 +18,7 @@ DEADLINE = 30.0
 # An app may do without the HTTP server.
 READY = re.compile(
     r"ready(?: http://127\.0\.0\.1:(\d+)/)? ws://127\.0\.0\.1:(\d+)/"
-    r"(?: https://127\.0\.0\.1:(\d+)/)?"
+    r"(?: https://127\.0\.0\.1:(\d+)/)?(?: dns://127\.0\.0\.1:(\d+)/)?"
 )
 
 
@@ -137,7 +137,7 @@ class Image(Program):
     def __init__(self, data, log_path, build="host", args=(), heap=None, bench=False, files=None):
         self.data = Path(data)
         self.ready_count = 0
-        self.http_port = self.ws_port = self.https_port = 0
+        self.http_port = self.ws_port = self.https_port = self.dns_port = 0
         command = [ROOT / "build" / build / "websock", "--data", self.data]
         command += ["--http-port", "0", "--ws-port", "0"]
         if heap is not None:
@@ -197,7 +197,8 @@ class Image(Program):
 
         match = wait_until(next_ready)
         self.ready_count += 1
-        self.http_port, self.ws_port, self.https_port = [int(port or 0) for port in match.groups()]
+        ports = [int(port or 0) for port in match.groups()]
+        self.http_port, self.ws_port, self.https_port, self.dns_port = ports
 
     def stop(self):
         """End the image as its user does; it must leave with exit code 0."""

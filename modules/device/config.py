@@ -41,6 +41,7 @@ _FIELDS = (
     ("https/cert", "text", 1, 64, "/cert.pem"),
     ("https/key", "text", 1, 64, "/key.pem"),
     ("https/redirect", "boolean", 0, 1, False),
+    ("portal/dns_port", "integer", 0, 65535, 53),  # 0: the page doesn't open by itself
     ("websocket/ip", "text", 1, 64, "0.0.0.0"),
     ("websocket/port", "integer", 0, 65535, 7777),
     ("home/ip", "text", 0, 64, ""),

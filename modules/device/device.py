@@ -116,9 +116,14 @@ class Device:
             self.lan.start()
         parts = [part for part in (self.wifi, self.lan, self.home) if part is not None]
         tasks = [asyncio.create_task(part.run()) for part in parts]
+        names = None
+        if config.get("portal/dns_port") and self.wifi.address:
+            from .portal import resolve
+
+            names = resolve(config, self.wifi)
         board.extend(self.web, self.group)
         gc.collect()
-        board.ready(http, sockets, https)
+        board.ready(http, sockets, https, names)
         try:
             await suspend(core.TaskQueue())  # which nobody wakes
         finally:

@@ -13,10 +13,16 @@ _SAFE = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1
 
 
 class Guard:
-    """An `httpd.Server.guard`; `access` is the `auth.Access`."""
+    """An `httpd.Server.guard`.
 
-    def __init__(self, access):
+    Args:
+        access: the `auth.Access`.
+        fallback: the `httpd.Server.fallback`, asked about who may not use the device, too.
+    """
+
+    def __init__(self, access, fallback):
         self._access = access
+        self._fallback = fallback
 
     def __call__(self, request):
         # Another site's page may send a request here with what its visitor's browser knows.
@@ -28,6 +34,11 @@ class Guard:
         access = self._access
         if access.allows(request, request.peer):
             return None
+        if path != "/":
+            # Whether there is such a path or not, it may be another host's.
+            response = self._fallback(request)
+            if response is not None:
+                return response
         if not access.has_password:
             raise HTTPError(403, "set a password over the device's own access point first")
         if path == "/":

@@ -4,6 +4,7 @@ import os
 
 from httpd import HTTPError, Server, asset
 from httpd.assets import find, names
+from lazy import load
 
 from .guard import Guard
 from .origin import same_origin, secure_origin
@@ -34,8 +35,9 @@ _ROUTES = (
 def make_server(device):
     """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
     server = Server(group=device.group)
-    server.guard = Guard(device.access)
     server.routes(_ROUTES, device)
+    server.fallback = lambda request: load("device.portal", "answer")(device, request)
+    server.guard = Guard(device.access, server.fallback)
     return server
 
 

@@ -183,6 +183,13 @@ class Wifi:
 
     # State
 
+    @property
+    def address(self):
+        """The access point's own IPv4 address; None while it isn't up."""
+        if self._access_point is None or not self._access_point.active():
+            return None
+        return self._access_point.ifconfig()[0]
+
     def status(self):
         """The wifi/* state; `wifi/scan` is not part of it."""
         state = {

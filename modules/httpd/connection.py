@@ -241,7 +241,11 @@ class HTTPConnection:
             if request.path == "*":
                 # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
                 return Response(b"", 204)
-            raise HTTPError(404)
+            fallback = self.server.fallback
+            result = None if fallback is None else fallback(request)
+            if result is None:
+                raise HTTPError(404)
+            return result
         method = request.method
         handler = table.get(method)
         if handler is None:

@@ -25,9 +25,12 @@ class Server:
         statuses: number of responses by status code.
         guard: called with each request before its handler; what it returns, unless None, is the
             answer in the handler's place, and an `HTTPError` that it raises too.
+        fallback: called with a request whose path has no route; what it returns, unless None, is
+            the answer instead of 404.
     """
 
     guard = None
+    fallback = None
 
     def __init__(self, group=None, max_body=MAX_BODY):
         self.group = group or Group(MAX_CONNECTIONS)

@@ -29,7 +29,7 @@ __getattr__ = lazy.loader(
     globals(),
     (
         ("client", ("open_connection",)),
-        ("connection", ("Connection", "ConnectionLost")),
+        ("connection", ("Connection", "ConnectionLost", "peer_address")),
         ("listener", ("AddressError", "Group", "Listener")),
         ("poller", ("close_all", "report", "set_reporter", "suspend", "wake")),
     ),

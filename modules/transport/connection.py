@@ -35,6 +35,15 @@ class ConnectionLost(OSError):
     """The connection is closed; `errno` says why when the system gave a reason."""
 
 
+def peer_address(address):
+    """(host, port) of a peer, from what the socket module gives for it; None for None."""
+    if isinstance(address, (bytes, bytearray)):
+        # The unix port's sockets give the system's structure.
+        family, host, port = socket.sockaddr(address)[:3]
+        return socket.inet_ntop(family, host), port
+    return address and address[:2]
+
+
 class Connection:
     """Bytes between a socket and `protocol` (see the package's docstring).
 
@@ -78,12 +87,8 @@ class Connection:
     @property
     def remote_address(self):
         """The peer's (host, port), None when it isn't known."""
-        address = self._address
-        if isinstance(address, (bytes, bytearray)):
-            # The unix port's sockets give the system's structure.
-            family, host, port = socket.sockaddr(address)[:3]
-            address = self._address = socket.inet_ntop(family, host), port
-        return address and address[:2]
+        address = self._address = peer_address(self._address)
+        return address
 
     def idle(self):
         """Whether it may be closed to make room for another."""

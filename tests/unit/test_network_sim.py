@@ -256,6 +256,18 @@ def test_access_point():
     assert ap.status("stations") == []
 
 
+def test_clients_of_the_access_point():
+    fresh()
+    assert not network.has_client("127.0.0.1")
+    air(GUEST, clients=["127.0.0.1"])
+    assert not network.has_client("127.0.0.1")
+    ap.active(True)
+    assert network.has_client("127.0.0.1")
+    assert not network.has_client("127.0.0.10")
+    air(GUEST)
+    assert not network.has_client("127.0.0.1")
+
+
 def test_addresses():
     fresh()
     assert sta.ipconfig("dhcp4") is True
@@ -300,6 +312,7 @@ def test_a_bad_file_changes_nothing():
         '{"networks": [3]}',
         '{"delay_ms": -1}',
         '{"stations": ["02:00"]}',
+        '{"clients": [127]}',
     ):
         with open("wifi_sim.json", "w") as file:
             file.write(text)

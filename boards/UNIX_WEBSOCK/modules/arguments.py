@@ -10,7 +10,7 @@ import vfs
 
 _USAGE = (
     "usage: websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] "
-    "[--https-port PORT] [--heap SIZE] [--bench]"
+    "[--https-port PORT] [--dns-port PORT] [--heap SIZE] [--bench]"
 )
 
 
@@ -25,6 +25,7 @@ def _parse(arguments):
         "--http-port": "8080",
         "--ws-port": "7777",
         "--https-port": None,
+        "--dns-port": None,
     }
     bench = False
     arguments = list(arguments)
@@ -45,13 +46,15 @@ def _parse(arguments):
             value = arguments.pop(0)
         options[name] = value
     ports = []
-    for name in ("--http-port", "--ws-port", "--https-port"):
+    for name in ("--http-port", "--ws-port", "--https-port", "--dns-port"):
         value = options[name]
         if value is None:
             continue
         if not value.isdigit() or int(value) > 65535:
             raise _Usage("{} must be a port from 0 to 65535, not {}".format(name, repr(value)))
         port = options[name] = int(value)
+        if name == "--dns-port":  # UDP has ports of its own
+            continue
         if port and port in ports:
             raise _Usage("{} {} is another option's too".format(name, port))
         ports.append(port)
@@ -110,8 +113,12 @@ def prepare(arguments):
             "echoserver/listen_port": ws_port,
         }
     )
+    # In app.json 0 is none; here it is any free port.
+    dns_port = options["--dns-port"]
+    if dns_port == 0:
+        dns_port = int(os.getenv(board.DNS_PORT) or -1)
+    board.overrides["portal/dns_port"] = dns_port or 0
     https_port = options["--https-port"]
     if https_port is not None:
-        # In app.json 0 is no HTTPS; here it is any free port.
         board.overrides["https/port"] = https_port or int(os.getenv(board.HTTPS_PORT) or -1)
     return None

@@ -6,7 +6,8 @@ Names:
     SECURE_CONNECTIONS: how many of them may have TLS.
     overrides: configuration by path that wins over the files (config.Config).
     extend(server, group): add the board's own routes.
-    ready(http, sockets, https=None): the listeners (or None) serve.
+    ready(http, sockets, https=None, names=None): the listeners and the portal's resolver (or None)
+        serve.
     reset(): restart the device.
     resets(): how often it was called since the program (the chip: the power) was started.
     trusted(peer): whether a client with this address may use the device while no admin password
@@ -19,6 +20,7 @@ import os
 
 import hostio
 import machine
+import network
 
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "UNIX"
@@ -35,6 +37,7 @@ bench = False
 HTTP_PORT = "WEBSOCK_HTTP_PORT"
 WS_PORT = "WEBSOCK_WS_PORT"
 HTTPS_PORT = "WEBSOCK_HTTPS_PORT"
+DNS_PORT = "WEBSOCK_DNS_PORT"
 _RESETS = "WEBSOCK_RESETS"
 
 
@@ -51,7 +54,7 @@ def local_port(listener):
     return hostio.local_port(listener.sock.fileno())
 
 
-def ready(http, sockets, https=None):
+def ready(http, sockets, https=None, names=None):
     """Print the line that says where to connect."""
     host = overrides["http/ip"]
     if ":" in host:  # IPv6
@@ -61,6 +64,7 @@ def ready(http, sockets, https=None):
         (http, "http", HTTP_PORT),
         (sockets, "ws", WS_PORT),
         (https, "https", HTTPS_PORT),
+        (names, "dns", DNS_PORT),
     ):
         if listener is not None:
             port = local_port(listener)
@@ -86,5 +90,5 @@ def trusted(peer):
 
 
 def on_access_point(peer):
-    """Nobody: the access point is a simulation."""
-    return False
+    """Whether the simulated air (network) has a station with this address on it."""
+    return network.has_client(peer[0])

@@ -7,7 +7,8 @@ Names:
     LAN: default settings of the Ethernet interface (device.lan), None where there is none.
     overrides: configuration by path that wins over the files (config.Config).
     extend(server, group): add the board's own routes.
-    ready(http, sockets, https=None): the listeners (or None) serve.
+    ready(http, sockets, https=None, names=None): the listeners and the portal's resolver (or None)
+        serve.
     reset(): restart the device, by order.
     resets(): how often the device was restarted by reset() since the power came on.
     trusted(peer): whether a client with this address may use the device while no admin password
@@ -51,7 +52,7 @@ def extend(server, group):
     """Nothing: the product's own routes are all there is."""
 
 
-def ready(http, sockets, https=None):
+def ready(http, sockets, https=None, names=None):
     """Keep the radio awake while the device serves.
 
     Asleep between beacons, it answers up to 100 ms late or more. Costs some 80 mA.

@@ -17,15 +17,17 @@ runs. Without that file there are three networks: "workshop" (password "correct-
             {"ssid": "workshop", "password": "correct-horse", "rssi": -48, "channel": 6},
             {"ssid": "attic", "password": "under-the-roof", "rssi": -87, "dhcp": false}
         ],
-        "stations": ["02:00:00:00:00:01"]
+        "stations": ["02:00:00:00:00:01"],
+        "clients": ["127.0.0.1"]
     }
 
 `delay_ms` is how long joining and scanning take. A network has `ssid`, or `ssid_hex` for one that
 is no text, and optionally `password` (default "": open), `rssi` (dBm, default -60), `channel`
 (default 1), `bssid` (default made from its place in the list), `auth` (an AUTH_* value, default
 AUTH_WPA2_PSK with a password), `hidden` and `dhcp` (default true: it hands out addresses).
-`stations` are the MAC addresses of the stations at this device's own access point. A file that
-cannot be used is reported on standard error, and the networks stay as they were.
+`stations` are the MAC addresses of the stations at this device's own access point, `clients` the
+IP addresses whose connections count as theirs. A file that cannot be used is reported on standard
+error, and the networks stay as they were.
 """
 
 import binascii
@@ -127,6 +129,12 @@ def ipconfig(*params, **settings):
     if params[0] != "dns":
         raise ValueError("unexpected key")
     return _dns or WLAN(STA_IF).ifconfig()[3]
+
+
+def has_client(address):
+    """Whether who connects from this IP address is on the access point; only of the simulation."""
+    _refresh()
+    return _Radio.air is not None and _Radio.access_point.active and address in _Radio.air.clients
 
 
 class _Station:

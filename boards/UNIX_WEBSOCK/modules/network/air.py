@@ -79,11 +79,13 @@ class Air:
         settings = json.loads(text)
         networks = [Network(entry, i) for i, entry in enumerate(settings.get("networks", ()))]
         stations = [_mac(station) for station in settings.get("stations", ())]
+        clients = [address + "" for address in settings.get("clients", ())]
         delay_ms = settings.get("delay_ms", 300)
         if type(delay_ms) is not int or delay_ms < 0:
             raise ValueError("delay_ms")
         self.networks = sorted(networks, key=lambda network: -network.rssi)
         self.stations = stations
+        self.clients = clients
         self.delay_ms = delay_ms
         self._text = text
 

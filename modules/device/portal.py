@@ -1,0 +1,131 @@
+"""The captive portal: the page opens by itself on a phone that joins the device's access point.
+
+A phone that has joined a network asks its maker's server for an answer that it knows. DHCP on the
+access point names the device as DNS server (LWIP_DHCPS_ADD_DNS of ESP-IDF), `Resolver` gives every
+name the device's address, and `answer` sends the phone from there to the page, which it then
+shows. Phones that know RFC 8910 are told the page's address by DHCP too (`wifi`).
+"""
+
+import socket
+from select import POLLIN
+
+import board
+from httpd import redirect
+from transport import AddressError, peer_address, poller
+
+from . import dns
+from .log import log
+
+# What phones and computers ask for, whatever the host: Android and ChromeOS, Apple, Windows,
+# Firefox, GNOME.
+PROBES = (
+    "/generate_204",
+    "/gen_204",
+    "/hotspot-detect.html",
+    "/library/test/success.html",
+    "/connecttest.txt",
+    "/ncsi.txt",
+    "/redirect",
+    "/success.txt",
+    "/canonical.html",
+    "/check_network_status.txt",
+)
+
+
+def answer(device, request):
+    """Send who asks for something that isn't the device's to the page.
+
+    That is a probe, or on the access point anything at another host: all names lead here.
+
+    Returns:
+        The response; None when the request is meant for the device.
+    """
+    if request.method not in ("GET", "HEAD") or request.secure:
+        return None
+    inside = board.on_access_point(request.peer)
+    if request.path not in PROBES:
+        if not inside or not _is_elsewhere(request.headers.get("host"), device.config):
+            return None
+    location = "/"
+    if inside:
+        # By address: to a name the phone would come only as long as it is on this network.
+        port = device.config.get("http/port") or board.local_port(device.web.listeners[0])
+        location = "http://" + device.wifi.address + ("" if port == 80 else f":{port}") + "/"
+    return redirect(location, 302)
+
+
+def _is_elsewhere(host, config):
+    name = (host or "").lower()
+    if name.startswith("["):
+        return False  # IPv6
+    name = name.partition(":")[0]
+    if not name.replace(".", "").strip("0123456789"):
+        return False  # IPv4, or no Host at all
+    own = config.get("device/iam").lower()
+    return name not in ("localhost", own, own + ".local")
+
+
+def resolve(config, wifi):
+    """Answer DNS queries on the access point, which is up.
+
+    Returns:
+        The `Resolver`; None when its port is taken, which is logged.
+
+    Raises:
+        AddressError: the port is taken, and the program's user asked for it.
+    """
+    host = board.overrides.get("http/ip") or wifi.address
+    try:
+        return Resolver(host, max(config.get("portal/dns_port"), 0), wifi.address)
+    except AddressError as error:
+        if "portal/dns_port" in board.overrides:
+            raise
+        log("error", f"the page can't open by itself: {error}")
+        return None
+
+
+class Resolver:
+    """Resolves every name to one address, for clients of the access point only.
+
+    An endpoint of `transport.poller`.
+
+    Args:
+        host: address to listen at.
+        port: UDP port, 0 for any free one.
+        address: what the names resolve to, a dotted quad.
+
+    Raises:
+        AddressError: the address isn't ours, or the port is taken.
+    """
+
+    def __init__(self, host, port, address):
+        self._address = bytes([int(part) for part in address.split(".")])
+        sock = None
+        try:
+            info = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
+            sock = socket.socket(*info[:3])
+            sock.bind(info[-1])
+            sock.setblocking(False)
+        except OSError as error:
+            if sock is not None:
+                sock.close()
+            raise AddressError(f"can't listen at {host} port {port}: {error}")
+        self.sock = sock
+        poller.current().add(self, POLLIN)
+
+    def ready(self, events):
+        try:
+            query, peer = self.sock.recvfrom(dns.MAX_QUERY)
+            if not board.on_access_point(peer_address(peer)):
+                return
+            response = dns.respond(query, self._address)
+            if response:
+                self.sock.sendto(response, peer)
+        except (OSError, MemoryError):
+            pass  # the client asks again
+
+    def failed(self, error):
+        poller.report("a DNS query failed", error)
+
+    def tick(self, now):
+        """Nothing is due at any time."""
