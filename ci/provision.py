@@ -19,6 +19,7 @@ import csv
 import dataclasses
 import html
 import io
+import ipaddress
 import json
 import os
 import re
@@ -35,11 +36,11 @@ from common import BuildError, main, say
 FLEET = firmware.DIST / "fleet"
 
 # The files of device/config.py, and what it takes for a value.
-IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,32}")
+IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 SSID_MAX = 32
 PASSWORD_LIMITS = (8, 63)
 KEY = re.compile(r"[0-9A-Fa-f]{64}")
-HOST = re.compile(r"[A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
+LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 TEXT_MAX = 64
 PATH_MAX = 128
 
@@ -86,22 +87,41 @@ def printable(value, most):
 
 def identity(value):
     if not IDENTITY.fullmatch(value):
-        raise ValueError("must have 1 to 32 letters, digits, -, _ and .")
+        raise ValueError(
+            "must have 1 to 32 letters, digits, -, _ and ., the first none of these signs"
+        )
     return value
 
 
 def passphrase(value):
     """A WPA password, or "" for none."""
     least, most = PASSWORD_LIMITS
-    if value and not KEY.fullmatch(value) and not least <= len(value.encode()) <= most:
+    if value and not least <= len(value.encode()) <= most:
         raise ValueError(f"must have {least} to {most} bytes")
-    return printable(value, 64)
+    return printable(value, most)
+
+
+def network_key(value):
+    """The passphrase of a network to join, or the key itself."""
+    return value if KEY.fullmatch(value) else passphrase(value)
 
 
 def host(value):
-    if not HOST.fullmatch(value):
+    """A name (RFC 1123 section 2.1) or an IP address, or "" for none."""
+    labels = value.removesuffix(".").split(".")
+    # What ends in a number would be an IPv4 address.
+    named = all(map(LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+    if value and not named and not is_address(value):
         raise ValueError("must be a host's name or IP address")
     return printable(value, TEXT_MAX)
+
+
+def is_address(value):
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return "%" not in value  # no zone: it would be this computer's
 
 
 def port(value):
@@ -120,7 +140,7 @@ COLUMNS = {
     "iam": identity,
     "dev": lambda value: printable(value, SSID_MAX),
     "ssid": lambda value: printable(value, SSID_MAX),
-    "password": passphrase,
+    "password": network_key,
     "home_host": host,
     "home_port": port,
     "home_path": uri_path,
@@ -140,6 +160,8 @@ def read_fleet(text, name):
     problems = []
     devices = []
     lines = {}
+    header = []
+    after = 0
     try:
         header = [column.strip() for column in next(rows, [])]
         for column in header:
@@ -160,7 +182,12 @@ def read_fleet(text, name):
             if not any(row):
                 continue
             if len(row) != len(header):
-                problems.append(f"{where}: {len(row)} columns instead of {len(header)}")
+                short = len(row) < len(header)
+                column = header[len(row)] if short else len(header) + 1
+                problems.append(
+                    f"{where}, column {column}: {'is missing' if short else 'there is no such'}, "
+                    f"the line has {len(row)} columns instead of {len(header)}"
+                )
                 continue
             given = dict(zip(header, row, strict=True))
             values = {}
@@ -174,6 +201,9 @@ def read_fleet(text, name):
                     problems.append(f"{where}, column {column}: {error}")
             if values.get("password") and not values.get("ssid"):
                 problems.append(f"{where}, column password: there is no ssid that it is for")
+            for column in ("home_port", "home_path", "token"):
+                if values.get(column) and not given.get("home_host", "").strip():
+                    problems.append(f"{where}, column {column}: there is no home_host")
             # Names on a network, and of files on some computers, are the same in either case.
             iam = values.get("iam", "").lower()
             if iam and lines.setdefault(iam, line) != line:
@@ -182,12 +212,21 @@ def read_fleet(text, name):
                 values["ap_password"] = values["ap_password"] or new_password()
                 devices.append(Device(**values))
     except csv.Error as error:
-        problems.append(f"line {rows.line_num}: {error}")
+        problems.append(f"line {after + 1}{column_of(error, text, after, header)}: {error}")
     if not problems and not devices:
         problems.append("there is no device in it")
     if problems:
         raise BuildError("\n".join(f"{name}: {problem}" for problem in problems))
     return devices
+
+
+def column_of(error, text, after, header):
+    """Names the column of a quote that isn't closed, in the row behind `after` lines."""
+    if "end of data" not in str(error):
+        return ""
+    # Read leniently, its value goes to the end of the file and is the row's last.
+    row = next(csv.reader(list(io.StringIO(text))[after:]))
+    return f", column {header[len(row) - 1]}" if len(row) <= len(header) else ""
 
 
 def settings(device):

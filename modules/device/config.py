@@ -27,7 +27,7 @@ _FIELDS = (
     ("device/dev", "text", 1, 32, None),  # likewise
     ("ap/essid", "text", 0, 32, ""),  # "": named after the chip
     ("ap/authmode", "integer", 0, 9, 3),  # network.AUTH_WPA2_PSK
-    ("ap/password", "password", 0, 64, ""),  # "": made at the first boot
+    ("ap/password", "password", 0, 63, ""),  # "": made at the first boot; no key of 64 digits
     ("ap/channel", "integer", 1, 13, 6),
     ("ap/hidden", "boolean", 0, 1, False),
     ("sta/ssid", "text", 0, 32, ""),

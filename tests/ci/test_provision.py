@@ -157,6 +157,18 @@ def test_the_token_is_among_the_secrets_alone():
     assert "s3cret" not in json.dumps([files["network.json"], files["app.json"]])
 
 
+def test_hosts():
+    for name in ("relay", "relay.example.com.", "a_b-c.x1", "10.0.0.7", "fe80::1", "1a.example"):
+        (device,) = provision.read_fleet(f"iam,home_host\na,{name}\n", "f")
+        assert device.home_host == name
+
+
+def test_key_of_a_network_to_join_may_be_given_itself():
+    key = "0123456789abcDEF" * 4
+    (device,) = provision.read_fleet(f"iam,ssid,password\na,site,{key}\n", "f")
+    assert device.password == key
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -164,7 +176,9 @@ def test_the_token_is_among_the_secrets_alone():
         ("iam\n", "f: there is no device in it"),
         ("iam,color\na,red\n", "f: line 1: there is no column 'color'"),
         ("iam,iam\na,b\n", "f: line 1: column 'iam' comes twice"),
-        ("iam,dev\na\n", "f: line 2: 1 columns instead of 2"),
+        ("iam,dev\na\n", "f: line 2, column dev: is missing, the line has 1 columns"),
+        ("iam,dev\na,b,c\n", "f: line 2, column 3: there is no such, the line has 3 columns"),
+        ("iam\n..\n", "f: line 2, column iam: must have 1 to 32 letters"),
         ("iam\na b\n", "f: line 2, column iam: must have 1 to 32 letters"),
         ("iam\na\n\nb\na\n", "f: line 5, column iam: the same as in line 2"),
         ("iam\npump\nPump\n", "f: line 3, column iam: the same as in line 2"),
@@ -186,7 +200,30 @@ def test_the_token_is_among_the_secrets_alone():
         ("iam,home_port\na,http\n", "f: line 2, column home_port: must be 1 to 65535"),
         ("iam,home_path\na,/a b\n", "f: line 2, column home_path: must have only printable"),
         ("iam,ssid\na,x\ty\n", "f: line 2, column ssid: must not have control characters"),
-        ('iam\n"a\n', "f: line 2: unexpected end of data"),
+        ('iam\n"a\n', "f: line 2, column iam: unexpected end of data"),
+        ('iam,ssid\na,"open\nb,x\nc,x\n', "f: line 2, column ssid: unexpected end of data"),
+        ('iam\na\n\nb,"x"y\n', "f: line 4: ',' expected after"),
+        ('"iam\na\n', "f: line 1: unexpected end of data"),
+        *(
+            (f"iam,home_host\na,{name}\n", "f: line 2, column home_host: must be a host's name")
+            for name in (
+                "::::",
+                "..",
+                "-",
+                "a-.b",
+                "1.2.3.4.5",
+                "1.2.3.256",
+                "a..b",
+                "fe80::1%eth0",
+            )
+        ),
+        ("iam,home_port\na,7770\n", "f: line 2, column home_port: there is no home_host"),
+        ("iam,home_path\na,/x\n", "f: line 2, column home_path: there is no home_host"),
+        ("iam,token\na,x\n", "f: line 2, column token: there is no home_host"),
+        (
+            f"iam,ap_password\na,{'0123' * 16}\n",
+            "f: line 2, column ap_password: must have 8 to 63 bytes",
+        ),
     ],
 )
 def test_a_bad_row_is_named_by_line_and_column(text, problem):
@@ -217,7 +254,7 @@ def test_a_relay_is_a_name_or_an_address(host):
 
 
 def test_every_bad_row_is_named_at_once():
-    text = "iam,home_port\na,0\nb,1\nc d,x\n"
+    text = "iam,home_host,home_port\na,r,0\nb,r,1\nc d,r,x\n"
     with pytest.raises(BuildError) as error:
         provision.read_fleet(text, "f")
     assert len(str(error.value).splitlines()) == 3

@@ -98,6 +98,7 @@ def test_bad_field_is_reported_and_its_default_used():
         ({"home": {"path": "a b"}}, "home/path must have only printable ASCII characters"),
         ({"home": {"ping_interval": 0}}, "home/ping_interval must be 0.1 to 3600"),
         ({"app": 5}, "app must be text"),
+        ({"portal": {"dns_port": "53"}}, "portal/dns_port must be a whole number"),
     )
     for content, problem in cases:
         config = in_folder({"app.json": content}, Config)
@@ -106,6 +107,11 @@ def test_bad_field_is_reported_and_its_default_used():
     config = in_folder({"network.json": {"device": {"iam": "a/b"}, "ap": {"hidden": 1}}}, Config)
     assert len(config.problems) == 2
     assert config.get("ap/hidden") is False
+    # An access point's can't be a key, as that of a network to join.
+    key = 16 * "01aF"
+    config = in_folder({"network.json": {"ap": {"password": key}, "sta": {"pass": key}}}, Config)
+    assert config.problems == ["ap/password must have 0 to 63 bytes"], config.problems
+    assert config.get("sta/pass") == key
 
 
 def test_unknown_fields_are_reported_but_not_an_apps_own():
