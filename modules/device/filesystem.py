@@ -45,7 +45,7 @@ def mount(device, store, report):
                 _read(name)
         except OSError as error:
             problem = error
-            salvaged = _salvage()
+            salvaged.update(_salvage())
             vfs.umount("/")
             continue
         _put_back({}, store, report)
@@ -108,7 +108,7 @@ def _salvage():
             data = _read(name)
         except OSError:
             continue
-        if data:
+        if data is not None and _is_text(data):
             found[name] = data
     return found
 

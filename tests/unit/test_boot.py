@@ -200,6 +200,27 @@ def test_a_file_that_can_not_be_read_is_replaced_by_its_copy_and_the_others_stay
         assert read("/network.json") == large
 
 
+def test_a_damaged_file_is_not_what_is_kept_of_a_filesystem_made_anew():
+    flash, store = Flash(), Store()
+    with Mounted(flash, store):
+        write("/network.json", b'{"a": "' + b"x" * 300 + b'"}')
+        write("/app.json", b'{"b": 2}')
+        filesystem.Copies(store).update()
+        write("/app.json", bytes(8))
+    block = flash.data.find(b"x" * 300) // Flash.SIZE
+    whole = flash.readblocks
+
+    def readblocks(number, buffer, offset=0):
+        return -5 if number == block else whole(number, buffer, offset)
+
+    flash.readblocks = readblocks
+    with Mounted(flash, store) as mounted:
+        flash.readblocks = whole
+        assert "is made anew" in mounted.lines[0]
+        assert read("/app.json") == b'{"b": 2}'
+        assert read("/network.json").startswith(b'{"a": "x')
+
+
 def test_settings_that_the_filesystem_lost_without_noticing_come_back():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
