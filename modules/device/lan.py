@@ -5,6 +5,7 @@ Which PHY it is and how it is wired is the object "lan" at the top of app.json, 
     {"lan": {"phy": "LAN8720", "address": 0, "mdc": 23, "mdio": 18, "power": 12,
              "ref_clk": 17, "ref_clk_mode": "out"}}
     {"lan": {"phy": "W5500", "spi": 1, "sck": 12, "mosi": 11, "miso": 13, "cs": 10, "int": 9}}
+    {"lan": {"phy": "W5500", "spi": 1, "sck": 6, "mosi": 7, "miso": 5, "cs": 10, "int": 4}}
 
 "phy" is a name of network.PHY_*, the others are GPIO numbers, except "address" (0 to 31) and "spi"
 (the number of the bus). Addresses come by DHCP. Without the object, and on a board without

@@ -273,8 +273,29 @@ for up in (True, False):
     for peer in (near, far):
         expected = up and peer is near
         assert board.trusted(peer) is board.on_access_point(peer) is expected
-network.LAN = None
-assert board.held() is False
+class Pin:
+    IN, PULL_UP = 1, 2
+    def __init__(self, number, mode, pull):
+        asked.append(number)
+        self.value = lambda: 0
+
+# The BOOT button, which an ESP32 with Ethernet doesn't have to itself.
+machine.Pin = Pin
+for chip, lan, pin in (
+    ("ESP32", False, 0),
+    ("ESP32", True, None),
+    ("ESP32S3", False, 0),
+    ("ESP32S3", True, 0),
+    ("ESP32C3", False, 9),
+    ("ESP32C3", True, 9),
+):
+    sys.implementation._machine = "websock with " + chip
+    if lan:
+        network.LAN = None
+    asked = []
+    assert board.held() is (pin is not None), chip
+    assert asked == ([] if pin is None else [pin]), chip
+    network.__dict__.pop("LAN", None)
 machine.DEEPSLEEP_RESET, machine.SOFT_RESET = 4, 5
 for cause in (4, 5):
     machine.reset_cause = lambda: cause

@@ -140,12 +140,13 @@ def deliberate():
 def held():
     """Whether the BOOT button is held.
 
-    At reset itself that starts the ROM's bootloader: press it right after. Boards with Ethernet
-    may have the PHY's clock at that pin, and are not asked.
+    At reset itself that starts the ROM's bootloader: press it right after. An ESP32 with Ethernet
+    may have the PHY's clock at that pin, and is not asked; the others have theirs on SPI.
     """
-    if hasattr(network, "LAN"):
+    chip = sys.implementation._machine
+    if hasattr(network, "LAN") and "ESP32S3" not in chip and "ESP32C3" not in chip:
         return False
-    number = 9 if "ESP32C3" in sys.implementation._machine else 0
+    number = 9 if "ESP32C3" in chip else 0
     button = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
     for _ in range(5):
         if button.value():
