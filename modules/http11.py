@@ -250,3 +250,27 @@ def tokens(value):
     if not value:
         return []
     return [item for item in (part.strip().lower() for part in value.split(",")) if item]
+
+
+def unquote(text, plus=False):
+    """Decode percent-encoding (RFC 3986 section 2.1); `plus` turns "+" into a space (forms).
+
+    Raises:
+        ValueError: a malformed escape, or the result isn't UTF-8.
+    """
+    if plus:
+        text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    parts = text.split("%")
+    out = bytearray(parts[0].encode())
+    for part in parts[1:]:
+        digits = part[:2]
+        if len(digits) != 2 or not all(c in "0123456789abcdefABCDEF" for c in digits):
+            raise ValueError("malformed percent-encoding")
+        out.append(int(digits, 16))
+        out.extend(part[2:].encode())
+    try:
+        return str(out, "utf-8")
+    except UnicodeError:
+        raise ValueError("percent-encoding is not UTF-8")

@@ -45,6 +45,7 @@ def loader(namespace, table, package=None):
         package: the package's name, where it isn't the namespace's own.
     """
     prefix = (package or namespace["__name__"]) + "."
+    namespace["__all__"] = tuple([name for _, names in table for name in names])
 
     def get(name):
         for module, names in table:
@@ -52,8 +53,6 @@ def loader(namespace, table, package=None):
                 value = load(prefix + module, None if name == module else name)
                 namespace[name] = value
                 return value
-        if name == "__all__":
-            return tuple([name for _, names in table for name in names])
         raise AttributeError(name)
 
     return get

@@ -5,13 +5,13 @@ from errno import ECONNRESET
 from time import ticks_diff, ticks_ms
 
 import micropython
-from http11 import BadMessage, parse_request, tokens
+from http11 import BadMessage, parse_request, tokens, unquote
 from micropython import const
 from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
 from .errors import HTTPError, from_exception
-from .request import Request, unquote
+from .request import Request
 from .response import JOIN_LIMIT, Response, from_error, make
 
 # A client that has connected or begun a head must finish it, however slowly it trickles in. After

@@ -3,6 +3,8 @@
 from errno import ENOMEM
 from time import ticks_diff, ticks_ms
 
+from micropython import const
+
 from . import poller
 from .connection import Connection, ConnectionLost
 
@@ -10,6 +12,10 @@ from .connection import Connection, ConnectionLost
 # makes room for others, sooner than these are dropped (listener.py); its protocol's deadline ends
 # it anyway.
 HANDSHAKE_GRACE_MS = 4_000
+
+# mbedTLS's own errors begin here (mbedtls/error.h); MBEDTLS_ERR_SSL_CONN_EOF.
+_MBEDTLS = const(-0x1000)
+_CONN_EOF = const(-0x7280)
 
 
 class SecureConnection(Connection):
@@ -59,6 +65,12 @@ class SecureConnection(Connection):
         if isinstance(error, ValueError):
             # How the tls module tells of a certificate that it doesn't accept.
             error = ConnectionLost("TLS: " + str(error).strip())
+        elif isinstance(error, OSError) and (error.errno or 0) <= _MBEDTLS:
+            # Most of mbedTLS's errors come as a number only.
+            if error.errno == _CONN_EOF:
+                error = ConnectionLost("TLS: the peer ended the connection")
+            else:
+                error = ConnectionLost("TLS: mbedTLS error -0x{:04X}".format(-error.errno))
         super().failed(error)
         if isinstance(error, OSError) and error.errno == ENOMEM:
             poller.report("no memory for TLS", error)

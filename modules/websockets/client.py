@@ -7,7 +7,13 @@ from http11 import BadMessage, parse_response
 from transport import open_connection, report, suspend, wake
 
 from . import handshake
-from .client_exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, SecurityError
+from .client_exceptions import (
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    NegotiationError,
+    SecurityError,
+)
 from .connection import Connection, Options
 from .datastructures import Headers
 from .request import Request
@@ -83,6 +89,10 @@ class _Handshake:
             response = Response(head.status, headers=Headers(head.fields))
             self._end(InvalidStatus(response))
             return end
+        if head.minor != 1:
+            # RFC 6455 section 4.2.2: the status line begins with HTTP/1.1.
+            self._end(InvalidMessage("HTTP/1.0 has no WebSocket"))
+            return end
         try:
             chosen, agreed = handshake.check_response(
                 head.fields,
@@ -90,6 +100,9 @@ class _Handshake:
                 self._subprotocols,
                 self._options.compression is not None,
             )
+        except handshake.NotOffered as error:
+            self._end(NegotiationError(str(error)))
+            return end
         except ValueError as error:
             self._end(InvalidHandshake("bad handshake response: " + str(error)))
             return end
@@ -141,7 +154,8 @@ class connect:
     of the loop is left with `continue` or the connection can't be made.
 
     Args:
-        uri: "ws://host:port/path" or "wss://...".
+        uri: "ws://host:port/path" or "wss://...", with "user:password@" before the host for
+            HTTP's Basic authentication.
         ssl: a `tls.SSLContext` for wss://, which says whom to trust.
         server_hostname: the name that the server's certificate must be for, that in `uri` by
             default.
@@ -159,9 +173,10 @@ class connect:
     Raises:
         InvalidURI: `uri` can't be used.
         OSError: the connection was refused, or the server's certificate isn't accepted.
-        ValueError: wss:// without `ssl`.
+        ValueError: wss:// without `ssl`, or ws:// with it.
         asyncio.TimeoutError: no answer within `open_timeout` seconds.
         InvalidHandshake, InvalidStatus: the answer isn't that of a WebSocket server.
+        NegotiationError: the server chose a subprotocol or an extension that wasn't offered.
     """
 
     def __init__(
@@ -183,6 +198,9 @@ class connect:
         if proxy is not None:
             raise ValueError("proxies are not supported")
         self._uri = URI(uri)
+        if ssl is not None and not self._uri.secure:
+            raise ValueError("ssl argument is incompatible with a ws:// URI")
+        handshake.check_subprotocols(subprotocols)
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._place = (host, port)
@@ -195,6 +213,8 @@ class connect:
         self._headers = list(additional_headers)
         if user_agent_header:
             self._headers.append(("User-Agent", user_agent_header))
+        if self._uri.authorization:
+            self._headers.append(("Authorization", self._uri.authorization))
         self._open_timeout = None if open_timeout is None else int(open_timeout * 1000)
         self._connection = None
         self._delay = None

@@ -20,7 +20,7 @@ class SecurityError(InvalidHandshake):
 
 
 class NegotiationError(InvalidHandshake):
-    """What `select_subprotocol` raises to refuse a client with status 400."""
+    """A server chose what wasn't offered; `select_subprotocol` raises it to refuse with 400."""
 
 
 class InvalidStatus(InvalidHandshake):

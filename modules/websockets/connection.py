@@ -560,7 +560,7 @@ class Connection:
         return suspend(self._others)
 
 
-def broadcast(connections, message):
+def broadcast(connections, message, text=None):
     """Send a message to many connections without waiting for any.
 
     The frame is made once and shared. A connection whose queue is over its `write_limit` doesn't
@@ -570,13 +570,16 @@ def broadcast(connections, message):
     Args:
         connections: `Connection` objects; those that are closed or closing are passed over.
         message: str or bytes-like.
+        text: whether to send a text frame; by default a str makes one.
 
     Raises:
         TypeError: the message is neither.
     """
     if not isinstance(message, (str, bytes, bytearray, memoryview)):
         raise TypeError("a message is str or bytes-like")
-    opcode = TEXT if isinstance(message, str) else BINARY
+    if text is None:
+        text = isinstance(message, str)
+    opcode = TEXT if text else BINARY
     # Frames by the window that they are compressed for, None without compression.
     shared = {}
     for connection in connections:

@@ -289,8 +289,7 @@ def offer():
 def accepted(answer):
     """The `Deflate` that a server's Sec-WebSocket-Extensions, an answer to `offer`, agrees to.
 
-    Raises:
-        ValueError: the server agreed to something that wasn't offered.
+    None when it agrees to something that wasn't offered.
     """
     name, parameters = _parameters(answer)
     peer_bits = _window(parameters.get("server_max_window_bits"))
@@ -301,5 +300,5 @@ def accepted(answer):
         or "server_no_context_takeover" not in parameters
         or not 8 <= peer_bits <= PEER_BITS
     ):
-        raise ValueError("an extension that was not asked for")
+        return None
     return Deflate(_window(parameters.get("client_max_window_bits")) or MAX_BITS, peer_bits)

@@ -7,6 +7,16 @@ __getattr__ = lazy.loader(
     globals(),
     (
         (
+            "exceptions",
+            (
+                "ConcurrencyError",
+                "ConnectionClosed",
+                "ConnectionClosedError",
+                "ConnectionClosedOK",
+                "WebSocketException",
+            ),
+        ),
+        (
             "client_exceptions",
             (
                 "InvalidHandshake",

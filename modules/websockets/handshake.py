@@ -13,6 +13,10 @@ class Refused(Exception):
     """A request that isn't accepted: (status, detail, headers)."""
 
 
+class NotOffered(ValueError):
+    """A response that chooses what the client didn't offer."""
+
+
 def accept_key(key):
     """Sec-WebSocket-Accept for a Sec-WebSocket-Key (section 4.2.2)."""
     return str(b2a_base64(sha1(key.encode() + _GUID).digest()).strip(), "utf-8")
@@ -37,6 +41,9 @@ def check_request(method, minor, fields):
         raise Refused(426, "this is a WebSocket endpoint", (("Upgrade", "websocket"),))
     if method != "GET" or minor != 1:
         raise Refused(400, "WebSocket needs GET and HTTP/1.1", ())
+    if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
+        # RFC 9110 section 7.8 would have it read before the first frame; no client sends one.
+        raise Refused(400, "a handshake has no body", ())
     if "upgrade" not in tokens(fields.get("connection")):
         raise Refused(400, "Connection doesn't say Upgrade", ())
     if fields.get("sec-websocket-version") != "13":
@@ -77,6 +84,16 @@ def offered_subprotocols(fields):
     """What a client offers in Sec-WebSocket-Protocol, a list in its order of preference."""
     items = [item.strip() for item in fields.get("sec-websocket-protocol", "").split(",")]
     return [item for item in items if item]
+
+
+def check_subprotocols(names):
+    """Check what is to be offered or supported.
+
+    Raises:
+        TypeError: a text in place of a list of them.
+    """
+    if isinstance(names, str):
+        raise TypeError("subprotocols must be a list, not a str")
 
 
 def choose_subprotocol(fields, supported):
@@ -173,7 +190,8 @@ def check_response(fields, key, subprotocols, compression=False):
         (the subprotocol chosen or None, the `deflate.Deflate` agreed on or None).
 
     Raises:
-        ValueError: what is wrong with it.
+        NotOffered: its subprotocol or extension.
+        ValueError: what else is wrong with it.
     """
     if "websocket" not in tokens(fields.get("upgrade")):
         raise ValueError("no Upgrade: websocket")
@@ -183,12 +201,15 @@ def check_response(fields, key, subprotocols, compression=False):
         raise ValueError("Sec-WebSocket-Accept doesn't match")
     extension = fields.get("sec-websocket-extensions")
     if extension and not compression:
-        raise ValueError("an extension that was not asked for")
+        raise NotOffered("an extension that was not asked for")
     chosen = fields.get("sec-websocket-protocol")
     if chosen is not None and chosen not in (subprotocols or ()):
-        raise ValueError("a subprotocol that was not asked for")
+        raise NotOffered("a subprotocol that was not asked for")
     if not extension:
         return chosen, None
     from . import deflate
 
-    return chosen, deflate.accepted(extension)
+    agreed = deflate.accepted(extension)
+    if agreed is None:
+        raise NotOffered("an extension that was not asked for")
+    return chosen, agreed

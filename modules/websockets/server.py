@@ -58,6 +58,7 @@ class Server:
         self.listeners = []
         self._handler = handler
         self._origins = origins
+        handshake.check_subprotocols(subprotocols)
         self._subprotocols = subprotocols
         self._select_subprotocol = select_subprotocol
         self._process_request = process_request

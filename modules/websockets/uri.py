@@ -1,5 +1,9 @@
 """WebSocket URIs (RFC 6455 section 3)."""
 
+from binascii import b2a_base64
+
+from http11 import unquote
+
 from .client_exceptions import InvalidURI
 
 
@@ -12,6 +16,8 @@ class URI:
         port: int.
         authority: what goes into the Host header.
         target: path and query, at least "/".
+        authorization: what user and password make of the Authorization header (RFC 7617), None
+            without.
 
     Raises:
         InvalidURI: not such a URI.
@@ -32,8 +38,11 @@ class URI:
         self.authority, self.target = rest[:cut], rest[cut:]
         if not self.target.startswith("/"):
             self.target = "/" + self.target
-        if "@" in self.authority:
-            raise InvalidURI("{}: user information is not supported".format(text))
+        self.authorization = None
+        user, found, authority = self.authority.rpartition("@")
+        if found:
+            self.authority = authority
+            self.authorization = _basic(user, text)
         host, port = self.authority, ""
         if host.startswith("["):
             host, closed, port = host[1:].partition("]")
@@ -63,3 +72,18 @@ class URI:
     def same_origin(self, other):
         """Whether credentials for this URI may be sent to `other`."""
         return (self.secure, self.host, self.port) == (other.secure, other.host, other.port)
+
+
+def _basic(user_info, text):
+    # User and password are percent-encoded (RFC 3986 section 3.2.1); no user has a colon.
+    user, found, password = user_info.partition(":")
+    if not found:
+        raise InvalidURI("{}: a user without a password".format(text))
+    try:
+        user, password = unquote(user), unquote(password)
+    except ValueError as error:
+        raise InvalidURI("{}: {}".format(text, error))
+    if ":" in user:
+        raise InvalidURI("{}: a colon in the user's name".format(text))
+    credentials = b2a_base64((user + ":" + password).encode()).strip()
+    return "Basic " + str(credentials, "utf-8")

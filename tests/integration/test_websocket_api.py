@@ -4,9 +4,11 @@ import asyncio
 import json
 
 import pytest
+import websockets.exceptions
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.utils import accept_key
 
 from support import free_port
 
@@ -238,6 +240,119 @@ async def test_client_compresses(micropython):
 
 
 async def test_unknown_options_are_refused(micropython):
-    for option in ({"compression": "brotli"}, {"nonsense": 1}, {"proxy": "http://x"}):
+    for option in (
+        {"compression": "brotli"},
+        {"nonsense": 1},
+        {"proxy": "http://x"},
+        {"ssl": 1},
+        {"subprotocols": "chat"},
+    ):
         (line,) = await run_client(micropython, "ws://127.0.0.1:1/", **option)
         assert line.startswith(("ValueError", "TypeError"))
+
+
+async def test_user_and_password_in_the_uri(micropython):
+    async def handler(websocket):
+        await websocket.send(websocket.request.headers["Authorization"])
+
+    async with serve(handler, "127.0.0.1", 0) as server:
+        port = port_of(server)
+        lines = await run_client(micropython, f"ws://user:s%20t@127.0.0.1:{port}/x")
+    assert lines[0] == "/x Basic dXNlcjpzIHQ="
+
+
+async def answered(micropython, change, **options):
+    """What a client says of a server whose right response is changed by `change`."""
+
+    async def answer(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        (key,) = [
+            line[19:] for line in head.split("\r\n") if line.startswith("Sec-WebSocket-Key: ")
+        ]
+        response = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+        )
+        writer.write(change(response).encode())
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (line,) = await run_client(micropython, f"ws://127.0.0.1:{port}/", **options)
+    return line
+
+
+async def test_responses_that_a_client_refuses(micropython):
+    def field(name, value):
+        return lambda response: response[:-2] + f"{name}: {value}\r\n\r\n"
+
+    for change, options, start in (
+        (field("Sec-WebSocket-Protocol", "chat"), {}, "NegotiationError"),
+        (field("Sec-WebSocket-Protocol", "b"), {"subprotocols": ["a"]}, "NegotiationError"),
+        (field("Sec-WebSocket-Extensions", "x"), {}, "NegotiationError"),
+        (field("Sec-WebSocket-Extensions", "x"), {"compression": "deflate"}, "NegotiationError"),
+        (lambda response: response.replace("/1.1", "/1.0"), {}, "InvalidMessage HTTP/1.0"),
+        (lambda response: response.replace("Accept: ", "Accept: x"), {}, "InvalidHandshake"),
+        (lambda response: response.replace("101", "500"), {}, "InvalidStatus"),
+        (lambda response: "220 mail.example SMTP\r\n\r\n", {}, "InvalidMessage"),
+    ):
+        assert (await answered(micropython, change, **options)).startswith(start), start
+
+
+async def test_handshake_with_a_body_is_refused(uri):
+    for field in ("Content-Length", "3"), ("Transfer-Encoding", "chunked"):
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(uri, additional_headers=[field])
+        assert refusal.value.response.status_code == 400
+
+
+STAR = """
+from websockets{} import *
+
+for name in {!r}:
+    assert name in globals(), name
+"""
+
+
+def test_names_imported_by_a_star(micropython):
+    ours = micropython("import websockets\nprint(*websockets.__all__)")
+    names = ours.wait_line("(.*)")[1].split()
+    assert {"connect", "serve", "broadcast", "ConnectionClosed", "InvalidURI"} <= set(names)
+    ours = micropython("import websockets.exceptions as e\nprint(*e.__all__)")
+    exceptions = ours.wait_line("(.*)")[1].split()
+    assert set(exceptions) <= set(names) and set(exceptions) <= set(websockets.exceptions.__all__)
+    for module, expected in (("", names), (".exceptions", exceptions)):
+        script = micropython(STAR.format(module, expected))
+        assert script.wait() == 0, script.log()
+
+
+BROADCAST = """
+import asyncio
+import sys
+
+from websockets import broadcast, serve
+
+
+async def handler(websocket):
+    for message, text in (("a", None), (b"b", None), ("c", False), (b"d", True)):
+        broadcast([websocket], message, text=text)
+    await websocket.wait_closed()
+
+
+async def main():
+    async with serve(handler, "127.0.0.1", int(sys.argv[1])) as server:
+        print("serving")
+        await server.serve_forever()
+
+
+asyncio.run(main())
+"""
+
+
+async def test_kind_of_a_broadcast(micropython):
+    port = free_port()
+    micropython(BROADCAST, str(port)).wait_line("serving")
+    async with connect(f"ws://127.0.0.1:{port}") as client:
+        assert [await client.recv() for _ in range(4)] == ["a", b"b", b"c", "d"]

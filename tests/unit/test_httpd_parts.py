@@ -4,12 +4,12 @@ import os
 import sys
 
 import assets
-from http11 import BadMessage
+from http11 import BadMessage, unquote
 from httpd import HTTPError, Response, asset, redirect
 from httpd.assets import accepts_gzip, matches
 from httpd.errors import from_exception, reason
 from httpd.ranges import content_range, part_of
-from httpd.request import Request, parse_form, unquote
+from httpd.request import Request, parse_form
 from httpd.response import from_error, make
 from httpd.router import Router
 

@@ -60,6 +60,8 @@ def test_rules_for_requests():
         (426, "GET", 1, {"upgrade": "h2c"}),
         (400, "POST", 1, {}),
         (400, "GET", 0, {}),
+        (400, "GET", 1, {"content_length": "3"}),
+        (400, "GET", 1, {"transfer_encoding": "chunked"}),
         (400, "GET", 1, {"connection": None}),
         (400, "GET", 1, {"connection": "keep-alive"}),
         (426, "GET", 1, {"sec_websocket_version": "8"}),
@@ -162,6 +164,36 @@ def test_header_with_a_line_break_is_refused():
             pass
         else:
             raise AssertionError(repr(value))
+
+
+def test_empty_body_is_none():
+    fields = request_fields(content_length="0")
+    assert handshake.check_request("GET", 1, fields) == KEY
+
+
+def test_subprotocols_are_a_list():
+    for names in (None, (), ["chat"], ("a", "b")):
+        handshake.check_subprotocols(names)
+    try:
+        handshake.check_subprotocols("chat")
+    except TypeError:
+        pass
+    else:
+        raise AssertionError
+
+
+def test_what_was_not_offered():
+    for changes, asked in (
+        ({"sec_websocket_extensions": "permessage-deflate"}, False),
+        ({"sec_websocket_extensions": "mystery"}, True),
+        ({"sec_websocket_protocol": "chat"}, False),
+    ):
+        try:
+            handshake.check_response(response_fields(**changes), KEY, None, asked)
+        except handshake.NotOffered:
+            pass
+        else:
+            raise AssertionError(changes)
 
 
 def test_rules_for_responses():

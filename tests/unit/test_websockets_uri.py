@@ -31,7 +31,10 @@ def test_what_is_no_websocket_uri():
         "ws://host:port/",
         "ws://[::1/",
         "ws://[::1]x/",
-        "ws://user:secret@host/",
+        "ws://user@host/",
+        "ws://@host/",
+        "ws://a%3ab:secret@host/",
+        "ws://user:%zz@host/",
         "ws://host/#fragment",
         "ws://host/a b",
         "ws://host/\r\nX: y",
@@ -43,6 +46,18 @@ def test_what_is_no_websocket_uri():
             pass
         else:
             raise AssertionError(text)
+
+
+def test_user_and_password():
+    for text, authorization in (
+        ("ws://host/@", None),
+        ("ws://user:secret@host:81/x", "Basic dXNlcjpzZWNyZXQ="),
+        ("ws://user:@host", "Basic dXNlcjo="),
+        ("ws://us%65r:s%3Aec%40ret@host/", "Basic dXNlcjpzOmVjQHJldA=="),
+    ):
+        uri = URI(text)
+        assert (uri.host, uri.authorization) == ("host", authorization), text
+        assert "@" not in uri.authority
 
 
 def test_redirects():
