@@ -256,6 +256,18 @@ def test_access_point():
     assert ap.status("stations") == []
 
 
+def test_networks_that_are_there_unless_others_are_named():
+    for content in ({}, {"delay_ms": 0}):
+        fresh()
+        with open("wifi_sim.json", "w") as file:
+            json.dump(content, file)
+        sta.active(True)
+        assert [found[0] for found in sta.scan()] == [b"workshop", b"guest", b"attic"]
+    with open("wifi_sim.json", "w") as file:
+        json.dump({"networks": []}, file)
+    assert sta.scan() == []
+
+
 def test_clients_of_the_access_point():
     fresh()
     assert not network.has_client("127.0.0.1")

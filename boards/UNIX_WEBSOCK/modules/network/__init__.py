@@ -8,8 +8,9 @@ each call first brings the state up to the time of the call.
 
 What is on the air comes from `wifi_sim.json` in the device's filesystem, which is read again
 whenever its text changes, so that a network can vanish or change its password while the program
-runs. Without that file there are three networks: "workshop" (password "correct-horse"), "guest"
-(open) and "attic" (weak, password "under-the-roof", nobody there hands out addresses).
+runs. Without that file, or without "networks" in it, there are three: "workshop" (password
+"correct-horse"), "guest" (open) and "attic" (weak, password "under-the-roof", nobody there hands
+out addresses).
 
     {
         "delay_ms": 300,

@@ -77,7 +77,9 @@ class Air:
 
     def _take(self, text):
         settings = json.loads(text)
-        networks = [Network(entry, i) for i, entry in enumerate(settings.get("networks", ()))]
+        if "networks" not in settings:
+            settings["networks"] = json.loads(_DEFAULT_AIR)["networks"]
+        networks = [Network(entry, i) for i, entry in enumerate(settings["networks"])]
         stations = [_mac(station) for station in settings.get("stations", ())]
         clients = [address + "" for address in settings.get("clients", ())]
         delay_ms = settings.get("delay_ms", 300)
