@@ -15,7 +15,7 @@ from transport import close_all
 
 
 def main():
-    """Run until interrupted. SystemExit and KeyboardInterrupt pass through."""
+    """Run until interrupted; KeyboardInterrupt passes through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
     gc.threshold(heap.SIZE // 8)
     if not hasattr(board, "store"):
@@ -62,9 +62,9 @@ def _run(config, boot=None):
                 import asyncio
 
                 asyncio.run(running)
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a CancelledError is no Exception
+        except BaseException as error:  # CancelledError and SystemExit are no Exception
             text = recovery.keep(error)
         else:
             return

@@ -164,6 +164,11 @@ FAILING = {
         {"my_app.py": "import asyncio\ndef app_main(args):\n    raise asyncio.CancelledError\n"},
         "CancelledError",
     ),
+    "exits": (
+        {"my_app.py": "import sys\ndef app_main(args):\n    sys.exit(3)\n"},
+        "SystemExit: 3",
+    ),
+    "exits at import": ({"my_app.py": "raise SystemExit\n"}, "SystemExit"),
     "recurses": ({"my_app.py": "def app_main(args):\n    app_main(args)\n"}, "RuntimeError"),
     "uses up the memory": (
         {"my_app.py": "def app_main(args):\n    x = []\n    while 1: x.append(b'x' * 999)\n"},

@@ -131,8 +131,8 @@ def feed_always(fed):
 def deliberate():
     """Whether this start follows an order: waking from deep sleep.
 
-    A soft reset is no order: an app makes it by ending with SystemExit, over and over if it does
-    so at its start. Before the one of Ctrl-D comes Ctrl-C, after which the starts count anew.
+    A soft reset is no order. Before the one of Ctrl-D comes Ctrl-C, after which the starts count
+    anew.
     """
     return machine.reset_cause() == machine.DEEPSLEEP_RESET
 
