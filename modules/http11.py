@@ -245,6 +245,18 @@ def parse_response(buf, start, end):
     return Head(None, None, int(status), version[7] - 48, fields, stop + 4)
 
 
+def check_field(line):
+    """Check a header or trailer field by itself (RFC 9112 section 5), bytes without its CRLF.
+
+    Raises:
+        BadMessage: 400.
+    """
+    name, colon, value = line.partition(b":")
+    good = colon and name and all([c < 128 and _TOKEN[c] for c in name])
+    if not good or any([(c < 32 and c != 9) or c == 127 for c in value]):
+        raise BadMessage(400, "malformed trailer")
+
+
 def tokens(value):
     """Split a comma-separated list (RFC 9110 section 5.6.1) into lower-case, non-empty items."""
     if not value:

@@ -127,24 +127,38 @@ def accepts_gzip(accepted):
     """Whether an Accept-Encoding value allows gzip (RFC 9110 section 12.5.3).
 
     A client that sends none might take anything; one that can't inflate doesn't either, so it gets
-    the identity.
+    the identity. So does one that likes the identity better.
     """
     if not accepted:
         return False
-    star = None
+    gzip = star = None
+    identity = 0
     for item in accepted.lower().split(","):
         coding, _, parameters = item.partition(";")
         coding = coding.strip()
         if coding == "gzip" or coding == "x-gzip":
-            return not _is_zero(parameters)
-        if coding == "*":
-            star = not _is_zero(parameters)
-    return bool(star)
+            gzip = _quality(parameters)
+        elif coding == "*":
+            star = _quality(parameters)
+        elif coding == "identity":
+            identity = _quality(parameters)
+    if gzip is None:
+        gzip = star or 0
+    return gzip > 0 and gzip >= identity
 
 
-def _is_zero(parameters):
+def _quality(parameters):
+    # RFC 9110 section 12.4.2; 0 for what is malformed.
+    if not parameters:
+        return 1
     name, _, quality = parameters.partition("=")
-    return name.strip() == "q" and quality.strip() in ("0", "0.0", "0.00", "0.000")
+    quality = quality.strip()
+    if name.strip() != "q" or quality[:1] not in ("0", "1"):
+        return 0
+    try:
+        return float(quality)
+    except ValueError:
+        return 0
 
 
 def matches(condition, etag):

@@ -1,6 +1,6 @@
 """Where a request's body is in a stream of bytes (RFC 9112 sections 6 and 7). No I/O."""
 
-from http11 import BadMessage, tokens
+from http11 import BadMessage, check_field, tokens
 
 # Longest chunk-size line with its extensions, and longest trailer section. Both are thrown away.
 MAX_CHUNK_LINE = 256
@@ -83,6 +83,8 @@ class Chunked:
                     raise BadMessage(431, "trailer over {} bytes".format(MAX_TRAILER))
                 if stop == start:
                     self._state = self._DONE
+                else:
+                    check_field(bytes(memoryview(buf)[start:stop]))
             start = stop + 2
         return start, start, start
 

@@ -10,18 +10,33 @@ from .response import Response
 
 _FORM = "application/x-www-form-urlencoded"
 
-# What ends an authority (RFC 3986 section 3.2); blanks and userinfo, which Host doesn't have.
-_NOT_IN_HOST = ' \t,/?#@\\"'
+# What a host's name may have beside letters and digits (RFC 3986 section 3.2.2), but not the
+# comma, by which repeated fields would be joined.
+_IN_NAME = "-._~%!$&'()*+;="
+_IN_ADDRESS = "0123456789abcdefABCDEF:."
 
 # The last Host that was good: clients send the same one over and over.
 _known_host = ""
 
 
 def _check_host(host):
+    # RFC 9110 section 7.2: uri-host [ ":" port ]
     global _known_host
-    for c in host:
-        if c in _NOT_IN_HOST:
-            raise BadMessage(400, "malformed host")
+    if host.startswith("["):
+        name, good, port = host[1:].partition("]")
+        good = good and name and (not port or port.startswith(":"))
+        good = good and all([c in _IN_ADDRESS for c in name])
+        port = port[1:]
+    else:
+        name, _, port = host.partition(":")
+        good = all([c in _IN_NAME or (c <= "z" and (c.isalpha() or c.isdigit())) for c in name])
+        if "%" in name:
+            try:
+                unquote(name)
+            except ValueError:
+                good = False
+    if not good or (port and not port.isdigit()):
+        raise BadMessage(400, "malformed host")
     _known_host = host
 
 

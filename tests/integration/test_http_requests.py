@@ -120,6 +120,22 @@ def test_head_and_options_of_pieces_and_streams(connection):
         b"GET /ok HTTP/1.1\r\nHost: a b\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nHost: x/y\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nHost: user@x\r\n\r\n",
+        *(
+            b"GET /ok HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
+            for host in (
+                b"b:x",
+                b"x:80:80",
+                b"[::1",
+                b"[]",
+                b"[zz]",
+                b"[::1]80",
+                b"[::1]:x",
+                b"<x>",
+                b"x%zz",
+                b"x^",
+                b"\xc3\xa9",
+            )
+        ),
         b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
         b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -131,6 +147,32 @@ def test_requests_that_are_refused(port, request_head):
     with Connection(port) as connection:
         # What follows must not be taken for a request.
         connection.send(request_head + b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n")
+        response = connection.read_response()
+        assert (response.status, response.headers["connection"]) == (400, "close")
+        assert connection.read_to_end() == b""
+
+
+@pytest.mark.parametrize(
+    "host",
+    [b"x", b"X.example:80", b"x:", b"[::1]", b"[fe80::1]:80", b"10.0.0.7:1", b"a_b-c~%41", b""],
+)
+def test_hosts_that_are_taken(port, host):
+    with Connection(port) as connection:
+        connection.send(b"GET /ok HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+        assert connection.read_response().status == 200
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"bad trailer", b"X : b", b" X: y", b"X: a\rb", b"X: a\0b", b"X(: b", b": v", b"\xe4: v"],
+)
+def test_malformed_trailers_are_refused(port, line):
+    with Connection(port) as connection:
+        connection.send(
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nhi\r\n0\r\nX-Good: \xe4\t;\r\n" + line + b"\r\n\r\n"
+            b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
         response = connection.read_response()
         assert (response.status, response.headers["connection"]) == (400, "close")
         assert connection.read_to_end() == b""

@@ -228,9 +228,31 @@ def test_ranges_hold_for_get_and_while_if_range_matches():
 
 
 def test_negotiation():
-    for value in ("gzip", "deflate, gzip;q=1.0, *;q=0.5", "GZIP", "x-gzip", "*", "br, *;q=0.1"):
+    for value in (
+        "gzip",
+        "deflate, gzip;q=1.0, *;q=0.5",
+        "GZIP",
+        "x-gzip",
+        "*",
+        "br, *;q=0.1",
+        "gzip;q=0.5, identity;q=0.5",
+        "identity;q=0, gzip;q=0.001",
+    ):
         assert accepts_gzip(value), value
-    for value in (None, "", "identity", "gzip;q=0", "gzip; q=0.000, *", "br", "*;q=0"):
+    for value in (
+        None,
+        "",
+        "identity",
+        "gzip;q=0",
+        "gzip; q=0.000, *",
+        "br",
+        "*;q=0",
+        "gzip;q=0.5, identity;q=1",
+        "identity, gzip;q=0.9",
+        "gzip;q=abc",
+        "gzip;q=",
+        "gzip;x=1",
+    ):
         assert not accepts_gzip(value), value
 
 
