@@ -178,6 +178,12 @@ class Config:
             ValueError: the value can't be used; the text says what it must be.
         """
         check(*_field(path)[1:4], value)
+        if path == "app" and not all(c == "_" or c.isalpha() or c.isdigit() for c in value):
+            raise ValueError("must have only letters, digits and _")
+        if path == "interfaces":
+            from interfaces import check_all
+
+            check_all(value)
         if path == "sta/ssid" and value != self.get(path):
             # A password belongs to its network: it is looked up anew.
             self._forget("sta/pass")

@@ -80,6 +80,27 @@ def create_all(configs, emit, report):
     return made
 
 
+def check_all(configs):
+    """Check a value of "interfaces" as far as that goes without making any.
+
+    Raises:
+        ValueError: the text says what is wrong.
+    """
+    if len(configs) > INTERFACES_MAX:
+        raise ValueError(f"must be up to {INTERFACES_MAX}")
+    names = set()
+    for config in configs:
+        if not isinstance(config, dict):
+            raise ValueError("must be objects with name and type")
+        name, type_name = config.get("name"), config.get("type")
+        _check_name(name)
+        if name in names:
+            raise ValueError(f"interface {name}: there are two of that name")
+        names.add(name)
+        if not isinstance(type_name, str) or not (type_name in TYPES or "." in type_name):
+            raise ValueError(f"interface {name}: unknown type {type_name}")
+
+
 def describe(interfaces):
     """What the device can talk to: [{"name", "type", "title"}]."""
     return [

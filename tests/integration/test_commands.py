@@ -517,6 +517,23 @@ MALFORMED = {
     "set of nothing": ('["CMD", "set", [null, 1]]', "text"),
     "set of an unknown key": ('["CMD", "set", ["no/such", 1]]', "no/such"),
     "set of a wrong type": ('["CMD", "set", ["http/port", "80"]]', "http/port"),
+    "set of no app's name": ('["CMD", "set", ["app", "../x"]]', "letters"),
+    "set of no interfaces": ('["CMD", "set", ["interfaces", [1]]]', "objects"),
+    "set of an interface without type": (
+        '["CMD", "set", ["interfaces", [{"name": "a"}]]]',
+        "unknown type",
+    ),
+    "set of an unknown type": (
+        '["CMD", "set", ["interfaces", [{"name": "a", "type": "nope"}]]]',
+        "unknown type nope",
+    ),
+    "set of a nameless interface": ('["CMD", "set", ["interfaces", [{"type": "echo"}]]]', "name"),
+    "set of two interfaces of a name": (
+        '["CMD", "set", ["interfaces", [{"name": "a", "type": "echo"}, '
+        '{"name": "a", "type": "gpio"}]]]',
+        "two of that name",
+    ),
+    "set of too many interfaces": (f'["CMD", "set", ["interfaces", {[0] * 17}]]', "up to 16"),
     "set out of range": ('["CMD", "set", ["http/port", 65536]]', "http/port"),
     "set of an infinite number": ('["CMD", "set", ["http/port", 1e999]]', ""),
     "arguments to reboot": ('["CMD", "reboot", [1]]', "reboot"),
