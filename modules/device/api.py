@@ -23,8 +23,10 @@ def state(device, request):
 
 
 async def command(device, request):
+    from .commands import MAX_COMMAND
+
     client = _Replies()
-    body = await request.read()
+    body = await request.read(MAX_COMMAND)
     await device.handle(client, body)
     status = 400 if "error" in client.values else 200
     return Response(client.values, status, headers=_NO_STORE)

@@ -54,6 +54,13 @@ def text(device):
     counter("connections_refused_total", "Connections over the limit.", group.refused)
     counter("connections_evicted_total", "Idle connections closed for new ones.", group.evicted)
     gauge("clients", "WebSocket clients.", len(hub.clients))
+    closes = device.sockets.closes or {1000: 0}
+    family(
+        "websocket_closes_total",
+        "counter",
+        "WebSockets closed by close code; 1006: without one.",
+        *[({"code": str(code)}, closes[code]) for code in sorted(closes)],
+    )
     counter("messages_received_total", "Messages received from clients.", hub.messages)
     counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
     gauge("heap_allocated_bytes", "Heap in use after a collection.", gc.mem_alloc())

@@ -23,6 +23,7 @@ class ServerConnection(Connection):
 
     def connection_lost(self, error):
         super().connection_lost(error)
+        self.server.count(self.protocol)
         self.server.connections.discard(self)
         self.server.check_closed()
 
@@ -37,6 +38,7 @@ class Server:
 
     Attributes:
         connections: the open `ServerConnection`s.
+        closes: number of closed connections by the close code of the side that closed first.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Server:
         self.group = group or Group(MAX_CONNECTIONS)
         self.open_timeout = None if open_timeout is None else int(open_timeout * 1000)
         self.connections = set()
+        self.closes = {}
         self.listeners = []
         self._handler = handler
         self._origins = origins
@@ -188,6 +191,14 @@ class Server:
         connection.start_closing(code)
         self._handlers -= 1
         self.check_closed()
+
+    def count(self, protocol):
+        """Count a connection that is closed."""
+        close = protocol.close_sent
+        if close is None or protocol.close_rcvd_then_sent:
+            close = protocol.close_rcvd
+        code = frames.ABNORMAL_CLOSURE if close is None else close.code
+        self.closes[code] = self.closes.get(code, 0) + 1
 
     # As in websockets.asyncio.server.Server
 

@@ -122,6 +122,7 @@ def refused(*args):
 @pytest.mark.parametrize(
     ("args", "named"),
     [
+        (["--heap", "16k", "--http-port", "0", "--ws-port", "0"], "--heap"),
         (["--http-port", "x"], "--http-port"),
         (["--http-port", "65536"], "--http-port"),
         (["--http-port", ""], "--http-port"),

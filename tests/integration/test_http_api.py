@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import websockets.exceptions
 import websockets.sync.client
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -50,6 +51,26 @@ def test_responses_are_counted_by_status(connection):
         connection.get("/nothing")
     assert value(connection, "websock_http_responses", code="404") == before + 3
     assert value(connection, "websock_http_responses", code="200") >= 1
+
+
+def test_closes_are_counted_by_code(image, connection):
+    def count(code):
+        return value(connection, "websock_websocket_closes", code=str(code)) or 0
+
+    with websockets.sync.client.connect(image.ws + "/") as page:
+        page.recv()
+    wait_until(lambda: count(1000) == 1)
+    with websockets.sync.client.connect(image.ws + "/") as page:
+        page.send("x" * 40_000)
+        with pytest.raises(websockets.exceptions.ConnectionClosedError):
+            while True:
+                page.recv()
+    wait_until(lambda: count(1009) == 1)
+    with Connection(image.ws_port) as page:
+        page.upgrade("/")
+        page.reset()
+    wait_until(lambda: count(1006) == 1)
+    assert count(1000) == count(1009) == 1
 
 
 def test_clients_and_messages_are_counted(image, connection):

@@ -38,3 +38,5 @@ try:
     _run()
 except KeyboardInterrupt:
     sys.exit(0)
+except MemoryError:
+    _fail("--heap is too small for the device")
