@@ -11,7 +11,7 @@ from select import POLLIN
 
 import board
 from httpd import redirect
-from transport import AddressError, peer_address, poller
+from transport import AddressError, bound_socket, peer_address, poller
 
 from . import dns
 from .log import log
@@ -100,17 +100,7 @@ class Resolver:
 
     def __init__(self, host, port, address):
         self._address = bytes([int(part) for part in address.split(".")])
-        sock = None
-        try:
-            info = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
-            sock = socket.socket(*info[:3])
-            sock.bind(info[-1])
-            sock.setblocking(False)
-        except OSError as error:
-            if sock is not None:
-                sock.close()
-            raise AddressError(f"can't listen at {host} port {port}: {error}")
-        self.sock = sock
+        self.sock = bound_socket(host, port, socket.SOCK_DGRAM)
         poller.current().add(self, POLLIN)
 
     def ready(self, events):

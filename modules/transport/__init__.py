@@ -30,7 +30,7 @@ __getattr__ = lazy.loader(
     (
         ("client", ("open_connection",)),
         ("connection", ("Connection", "ConnectionLost", "peer_address")),
-        ("listener", ("AddressError", "Group", "Listener")),
+        ("listener", ("AddressError", "Group", "Listener", "bound_socket")),
         ("poller", ("close_all", "report", "set_reporter", "suspend", "wake")),
     ),
 )

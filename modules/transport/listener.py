@@ -66,6 +66,32 @@ class Group:
         return False
 
 
+def bound_socket(host, port, kind, backlog=None):
+    """Make a non-blocking socket of `kind` (SOCK_STREAM, SOCK_DGRAM), bound to an address.
+
+    Args:
+        backlog: pending connections, of one that listens.
+
+    Raises:
+        AddressError: the address isn't ours, or the port is taken.
+    """
+    sock = None
+    try:
+        info = socket.getaddrinfo(host, port, 0, kind)[0]
+        sock = socket.socket(*info[:3])
+        if backlog is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(info[-1])
+        if backlog is not None:
+            sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise AddressError("can't listen at {} port {}: {}".format(host, port, error))
+    return sock
+
+
 class Listener:
     """Listens at (host, port) and starts a protocol for every connection.
 
@@ -88,19 +114,7 @@ class Listener:
         self.group = group
         self._ssl = ssl
         self._resting = False
-        sock = None
-        try:
-            info = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-            sock = socket.socket(*info[:3])
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(info[-1])
-            sock.listen(backlog)
-            sock.setblocking(False)
-        except OSError as error:
-            if sock is not None:
-                sock.close()
-            raise AddressError("can't listen at {} port {}: {}".format(host, port, error))
-        self.sock = sock
+        self.sock = bound_socket(host, port, socket.SOCK_STREAM, backlog)
         poller.current().add(self, POLLIN)
 
     def close(self):
