@@ -38,8 +38,10 @@ def main():
             finally:
                 board.restart()
     except KeyboardInterrupt:
-        # For the REPL.
+        # For the REPL. What nobody serves any more is closed; its tasks don't go on in the next
+        # event loop.
         boot.release()
+        close_all()
         add_user_folders()
         raise
 

@@ -196,3 +196,28 @@ def test_ctrl_c_leads_to_the_repl_and_is_no_failure():
         assert interrupted
         assert chip.restarts == 0
         assert chip.store.values["starts"] == b"\x00"
+
+
+def test_ctrl_c_leaves_nothing_behind_in_the_event_loop():
+    ran = []
+
+    async def other():
+        await asyncio.sleep_ms(1)
+        ran.append("other")
+
+    async def device():
+        asyncio.create_task(other())
+        await asyncio.sleep_ms(0)
+        raise KeyboardInterrupt
+
+    async def at_the_repl():
+        await asyncio.sleep_ms(5)
+        return "result"
+
+    with Chip(demo=device) as chip:
+        try:
+            chip.start()
+        except KeyboardInterrupt:
+            pass
+        assert asyncio.run(at_the_repl()) == "result"
+        assert ran == []
