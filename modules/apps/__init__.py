@@ -4,6 +4,7 @@
 `/<name>.py`, `/<name>/__init__.py`, `/<name>/main.py`, or any of these in `/apps`.
 """
 
+from device.config import is_app_name
 from lazy import add_user_folders
 
 DEVICE = "demo"
@@ -29,8 +30,7 @@ def load(name):
         AppError: the name can't be one, or the module has no app_main.
         Exception: whatever importing the module raises.
     """
-    # It becomes a module's name: a dot or a slash would reach outside of the folders.
-    if not name or not all(c == "_" or c.isalpha() or c.isdigit() for c in name):
+    if not is_app_name(name):
         raise AppError("app {}: a name has letters, digits and _ only".format(repr(name)))
     if name in _FROZEN:
         return __import__("apps." + name, None, None, ("app_main",)).app_main

@@ -86,6 +86,12 @@ def check(kind, least, most, value):
     return value
 
 
+def is_app_name(name):
+    """Whether an app can have this name, which becomes that of a module: not one with a dot or a
+    slash, which would reach outside of its folders."""
+    return len(name) > 0 and all(c == "_" or c.isalpha() or c.isdigit() for c in name)
+
+
 def _check_text(kind, least, most, value):
     if not isinstance(value, str):
         raise ValueError("must be text")
@@ -178,7 +184,7 @@ class Config:
             ValueError: the value can't be used; the text says what it must be.
         """
         check(*_field(path)[1:4], value)
-        if path == "app" and not all(c == "_" or c.isalpha() or c.isdigit() for c in value):
+        if path == "app" and not is_app_name(value):
             raise ValueError("must have only letters, digits and _")
         if path == "interfaces":
             from interfaces import check_all

@@ -130,8 +130,7 @@ class Wifi:
         self._access_point.config(**settings)
         try:
             # RFC 8910, DHCP option 114: phones open the page by themselves. Needs a patched port.
-            address = self._access_point.ifconfig()[0]
-            self._access_point.config(portal_uri=f"http://{address}/")
+            self._access_point.config(portal_uri=f"http://{self.address}/")
         except ValueError:
             pass
         self._log("info", f"access point: {settings['essid']}")
