@@ -100,8 +100,13 @@ def prepare(arguments):
 
     board.bench = bench
     host = options["--host"]
-    http_port = options["--http-port"] or int(os.getenv(board.HTTP_PORT) or 0)
-    ws_port = options["--ws-port"] or int(os.getenv(board.WS_PORT) or 0)
+
+    def port(name, variable, free=0):
+        # Any free one is the one that it was before a restart. Where 0 is none, `free` is -1.
+        return options[name] or int(os.getenv(variable) or free)
+
+    http_port = port("--http-port", board.HTTP_PORT)
+    ws_port = port("--ws-port", board.WS_PORT)
     board.overrides.update(
         {
             "http/ip": host,
@@ -113,12 +118,9 @@ def prepare(arguments):
             "echoserver/listen_port": ws_port,
         }
     )
-    # In app.json 0 is none; here it is any free port.
-    dns_port = options["--dns-port"]
-    if dns_port == 0:
-        dns_port = int(os.getenv(board.DNS_PORT) or -1)
-    board.overrides["portal/dns_port"] = dns_port or 0
-    https_port = options["--https-port"]
-    if https_port is not None:
-        board.overrides["https/port"] = https_port or int(os.getenv(board.HTTPS_PORT) or -1)
+    board.overrides["portal/dns_port"] = 0
+    if options["--dns-port"] is not None:
+        board.overrides["portal/dns_port"] = port("--dns-port", board.DNS_PORT, -1)
+    if options["--https-port"] is not None:
+        board.overrides["https/port"] = port("--https-port", board.HTTPS_PORT, -1)
     return None
