@@ -245,8 +245,8 @@ def parse_response(buf, start, end):
     return Head(None, None, int(status), version[7] - 48, fields, stop + 4)
 
 
-def check_field(line):
-    """Check a header or trailer field by itself (RFC 9112 section 5), bytes without its CRLF.
+def check_trailer(line):
+    """Check a trailer field, bytes without its CRLF, by the rules of a head (RFC 9112 section 5).
 
     Raises:
         BadMessage: 400.

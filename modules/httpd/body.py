@@ -1,6 +1,6 @@
 """Where a request's body is in a stream of bytes (RFC 9112 sections 6 and 7). No I/O."""
 
-from http11 import BadMessage, check_field, tokens
+from http11 import BadMessage, check_trailer, tokens
 
 # Longest chunk-size line with its extensions, and longest trailer section. Both are thrown away.
 MAX_CHUNK_LINE = 256
@@ -84,7 +84,7 @@ class Chunked:
                 if stop == start:
                     self._state = self._DONE
                 else:
-                    check_field(bytes(memoryview(buf)[start:stop]))
+                    check_trailer(bytes(memoryview(buf)[start:stop]))
             start = stop + 2
         return start, start, start
 

@@ -87,7 +87,9 @@ class Connection:
     @property
     def remote_address(self):
         """The peer's (host, port), None when it isn't known."""
-        address = self._address = peer_address(self._address)
+        address = self._address
+        if address is not None and len(address) != 2:
+            address = self._address = peer_address(address)
         return address
 
     def idle(self):
