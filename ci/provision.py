@@ -87,9 +87,7 @@ def printable(value, most):
 
 def identity(value):
     if not IDENTITY.fullmatch(value):
-        raise ValueError(
-            "must have 1 to 32 letters, digits, -, _ and ., the first none of these signs"
-        )
+        raise ValueError("must have 1 to 32 letters, digits, -, _ and ., a letter or digit first")
     return value
 
 
