@@ -35,7 +35,7 @@ from common import BuildError, main, say
 
 FLEET = firmware.DIST / "fleet"
 
-# The files of device/config.py, and what it takes for a value.
+# The files of device/settings/config.py, and what it takes for a value.
 IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 SSID_MAX = 32
 PASSWORD_LIMITS = (8, 63)

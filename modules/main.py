@@ -8,8 +8,8 @@ import gc
 import apps
 import board
 import heap
-from device.config import Config
 from device.log import log
+from device.settings.config import Config
 from lazy import add_user_folders
 from transport import close_all
 

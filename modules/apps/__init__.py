@@ -4,7 +4,7 @@
 `/<name>.py`, `/<name>/__init__.py`, `/<name>/main.py`, or any of these in `/apps`.
 """
 
-from device.config import is_app_name
+from device.settings.config import is_app_name
 from lazy import add_user_folders
 
 DEVICE = "demo"
@@ -23,8 +23,8 @@ def load(name):
         name: of a frozen app, or of a user's.
 
     Returns:
-        Its `app_main`, called with the `device.config.Config`; it returns when the app has ended,
-        or is a coroutine function.
+        Its `app_main`, called with the `device.settings.config.Config`; it returns when the app
+        has ended, or is a coroutine function.
 
     Raises:
         AppError: the name can't be one, or the module has no app_main.

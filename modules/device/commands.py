@@ -13,9 +13,9 @@ from interfaces import describe
 from interfaces.base import NotRunning, QueueFull
 from websockets import ConnectionClosed
 
-from .credentials import check
 from .json_text import loads
 from .log import lines, report
+from .settings.credentials import check
 from .wifi import WifiError
 
 # Longest command in bytes; the longest useful one, a message to an interface, is much shorter.

@@ -30,7 +30,7 @@ VFS = boards.partition("vfs", boards.read_partitions())
 # Mounts an image as the chip does and prints what the device makes of its settings.
 READER = """
 import json, sys, vfs
-from device.config import Config
+from device.settings.config import Config
 
 class Flash:
     def __init__(self, name, blocks):
@@ -314,6 +314,6 @@ def test_what_is_missing_is_said(fleet):
 def test_the_limits_are_the_devices():
     text = (ROOT / "modules" / "device" / "wifi.py").read_text()
     assert f'PASSWORD_ALPHABET = "{provision.ALPHABET}"' in text
-    text = (ROOT / "modules" / "device" / "credentials.py").read_text()
+    text = (ROOT / "modules" / "device" / "settings" / "credentials.py").read_text()
     assert f"SSID_MAX = {provision.SSID_MAX}\n" in text
     assert firmware.ERASED == b"\xff"

@@ -5,8 +5,9 @@ import os
 from binascii import hexlify
 
 import vfs
-from device import auth, password, storage
-from device.config import ADMIN
+from device import auth, password
+from device.settings import storage
+from device.settings.config import ADMIN
 from httpd import HTTPError
 
 # The module `board` is the host's.

@@ -5,7 +5,8 @@ import os
 
 import board
 import vfs
-from device import boot, config, filesystem, storage
+from device import boot
+from device.settings import config, copies, storage
 
 HOST_ONLY = True
 
@@ -57,7 +58,7 @@ class Store:
     def write(self, key, data):
         if self.full:
             raise OSError(-0x1105)
-        assert len(key) <= 15 and len(data) <= filesystem.COPY_MAX
+        assert len(key) <= 15 and len(data) <= copies.COPY_MAX
         self.values[key] = bytes(data)
         self.writes += 1
 
@@ -109,7 +110,7 @@ class Mounted:
 
     def __enter__(self):
         vfs.umount("/")
-        filesystem.mount(self.flash, self.store, self.lines.append)
+        copies.mount(self.flash, self.store, self.lines.append)
         return self
 
     def __exit__(self, *error):
@@ -131,7 +132,7 @@ def read(name):
 
 
 def test_the_settings_are_those_of_the_configuration():
-    assert filesystem.SETTINGS == (config.NETWORK, config.APP, config.SECRETS, config.ADMIN)
+    assert copies.SETTINGS == (config.NETWORK, config.APP, config.SECRETS, config.ADMIN)
 
 
 def test_a_new_chip_gets_a_filesystem_without_a_word():
@@ -149,7 +150,7 @@ def test_a_read_that_fails_once_erases_nothing():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
         write("/network.json", b'{"a": 1}')
-    flash.failures = filesystem.MOUNT_ATTEMPTS - 1
+    flash.failures = copies.MOUNT_ATTEMPTS - 1
     with Mounted(flash, store) as mounted:
         assert mounted.lines == []
         assert read("/network.json") == b'{"a": 1}'
@@ -170,7 +171,7 @@ def test_the_settings_survive_a_filesystem_that_is_destroyed():
     with Mounted(flash, store):
         write("/network.json", b'{"sta": {"ssid": "site"}}')
         write("/secrets.json", b'{"sta": {"site": "secret key"}}')
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
     for index in range(2 * Flash.SIZE):
         flash.data[index] = 0
     with Mounted(flash, store) as mounted:
@@ -187,7 +188,7 @@ def test_a_file_that_can_not_be_read_is_replaced_by_its_copy_and_the_others_stay
     large = b'{"x": "' + b"y" * 900 + b'"}'
     with Mounted(flash, store):
         write("/network.json", large)
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
         write("/app.json", b'{"newer": 1}')
     flash.broken = flash.data.find(b"y" * 400) // Flash.SIZE
     with Mounted(flash, store) as mounted:
@@ -202,7 +203,7 @@ def test_a_damaged_file_is_not_what_is_kept_of_a_filesystem_made_anew():
     with Mounted(flash, store):
         write("/network.json", b'{"a": "' + b"x" * 300 + b'"}')
         write("/app.json", b'{"b": 2}')
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
         write("/app.json", bytes(8))
     flash.broken = flash.data.find(b"x" * 300) // Flash.SIZE
     with Mounted(flash, store) as mounted:
@@ -218,7 +219,7 @@ def test_settings_that_the_filesystem_lost_without_noticing_come_back():
         write("/network.json", b'{"a": 1}')
         write("/app.json", b'{"b": 2}')
         write("/other.json", b"{}")
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
         os.remove("/network.json")
     with Mounted(flash, store) as mounted:
         assert mounted.lines == ["/network.json is put back"]
@@ -231,10 +232,10 @@ def test_settings_that_are_damaged_without_an_error_are_put_back_and_never_copie
         flash, store = Flash(), Store()
         with Mounted(flash, store):
             write("/app.json", b'{"b": 2}')
-            copies = filesystem.Copies(store)
-            copies.update()
+            kept = copies.Copies(store)
+            kept.update()
             write("/app.json", damage)
-            copies.update()
+            kept.update()
             assert store.values == {"app.json": b'{"b": 2}'}
         with Mounted(flash, store) as mounted:
             assert mounted.lines == ["/app.json is put back"]
@@ -242,12 +243,12 @@ def test_settings_that_are_damaged_without_an_error_are_put_back_and_never_copie
 
 
 def test_what_a_person_typed_wrong_or_is_large_stays():
-    large = b'{"x": "' + filesystem.COPY_MAX * b"x" + b'"}'
+    large = b'{"x": "' + copies.COPY_MAX * b"x" + b'"}'
     for text in (b'{"b": 2,', large):
         flash, store = Flash(), Store()
         with Mounted(flash, store):
             write("/app.json", b'{"b": 2}')
-            filesystem.Copies(store).update()
+            copies.Copies(store).update()
             write("/app.json", text)
         with Mounted(flash, store) as mounted:
             assert mounted.lines == []
@@ -258,10 +259,10 @@ def test_settings_whose_saving_was_cut_off_are_not_replaced_by_a_copy():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
         write("/app.json", b'{"oldest": 0}')
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
         write("/app.json", b'{"old": 1}')
         os.rename("/app.json", "/app.json.bak")
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
         assert store.values == {"app.json": b'{"oldest": 0}'}
     with Mounted(flash, store) as mounted:
         assert mounted.lines == []
@@ -289,9 +290,9 @@ def test_a_full_filesystem_does_not_keep_the_chip_from_starting():
 def test_a_factory_reset_is_one_for_the_copies_too():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
-        for name in filesystem.SETTINGS:
+        for name in copies.SETTINGS:
             write(name, b"{}")
-        filesystem.Copies(store).update()
+        copies.Copies(store).update()
         store.write("starts", b"\x01")
         board.store = store
         try:
@@ -308,23 +309,23 @@ def test_a_factory_reset_is_one_for_the_copies_too():
 def test_copies_follow_the_files_and_are_written_only_when_they_change():
     flash, store = Flash(), Store()
     with Mounted(flash, store):
-        copies = filesystem.Copies(store)
-        copies.update()
+        kept = copies.Copies(store)
+        kept.update()
         assert store.values == {}
         write("/app.json", b"1")
-        copies.update()
-        copies.update()
-        filesystem.Copies(store).update()
+        kept.update()
+        kept.update()
+        copies.Copies(store).update()
         assert store.values == {"app.json": b"1"}
         assert store.writes == 1
         write("/app.json", b"2")
-        copies.update()
+        kept.update()
         assert store.values == {"app.json": b"2"}
         os.remove("/app.json")
-        copies.update()
+        kept.update()
         assert store.values == {}
-        write("/app.json", b"3" * (filesystem.COPY_MAX + 1))
-        copies.update()
+        write("/app.json", b"3" * (copies.COPY_MAX + 1))
+        kept.update()
         assert store.values == {}
 
 

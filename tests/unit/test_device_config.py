@@ -4,8 +4,8 @@ import json
 import os
 
 import vfs
-from device import config as module
-from device.config import Config
+from device.settings import config as module
+from device.settings.config import Config
 
 HOST_ONLY = True  # needs the host's board module
 

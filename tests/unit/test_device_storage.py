@@ -4,7 +4,7 @@ import json
 import os
 
 import vfs
-from device import storage
+from device.settings import storage
 
 HOST_ONLY = True  # PyPI's interpreter has no LittleFS
 

@@ -6,7 +6,8 @@ import time
 
 import machine
 import network
-from device import credentials, wifi
+from device import wifi
+from device.settings import credentials
 from device.wifi import Wifi, WifiError
 
 HOST_ONLY = True

@@ -12,9 +12,9 @@ sys.path[:] = [".frozen"]
 from flashbdev import bdev  # noqa: E402
 
 if bdev:
-    from device import filesystem
+    from device.settings import copies
     from nvs_store import store
 
-    filesystem.mount(bdev, store, print)
+    copies.mount(bdev, store, print)
 
 gc.collect()

@@ -2,7 +2,7 @@
 
 import esp32
 
-# Largest value; device.filesystem keeps no larger ones.
+# Largest value; device.settings.copies keeps no larger ones.
 _MAX = 2048
 
 

@@ -9,7 +9,7 @@ def app_main(config, recovery=None):
     """Run the device for ever.
 
     Args:
-        config: the `device.config.Config`.
+        config: the `device.settings.config.Config`.
         recovery: traceback of the app in whose place this runs.
     """
     asyncio.run(Device(config, recovery).run())

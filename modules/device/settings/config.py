@@ -226,7 +226,7 @@ class Config:
     def factory_reset(self):
         """Remove all files, and a chip's copies of them; the next boot is a first boot."""
         if hasattr(board, "store"):
-            from .filesystem import forget
+            from .copies import forget
 
             forget(board.store)
         for name in (NETWORK, APP, SECRETS, ADMIN):
