@@ -22,7 +22,7 @@ def main():
         # A program on a computer, which has nothing of what a chip needs.
         _run(Config(board.overrides))
         return
-    from device.boot import Boot
+    from device.startup.boot import Boot
 
     boot = Boot(board, log)
     try:
@@ -32,7 +32,7 @@ def main():
         except Exception as error:
             # The device's own app failed. After some of these starts the next is in safe mode.
             try:
-                from device import recovery
+                from device.startup import recovery
 
                 recovery.keep(error)
             finally:
@@ -49,14 +49,14 @@ def main():
 def _run(config, boot=None):
     name = config.get("app")
     if boot and boot.safe:
-        from device import recovery
+        from device.startup import recovery
 
         text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
     elif name == apps.DEVICE:
         text = None
     else:
         # Before the app: it may leave no memory for an import.
-        from device import recovery
+        from device.startup import recovery
 
         try:
             running = apps.load(name)(config)

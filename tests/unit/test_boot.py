@@ -5,8 +5,8 @@ import os
 
 import board
 import vfs
-from device import boot
 from device.settings import config, copies, storage
+from device.startup import boot
 
 HOST_ONLY = True
 

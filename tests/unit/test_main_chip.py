@@ -5,7 +5,7 @@ import sys
 
 import apps
 import board
-from device import boot, recovery
+from device.startup import boot, recovery
 
 HOST_ONLY = True
 

@@ -14,7 +14,8 @@ Names:
     trusted(peer): whether a client with this address may use the device while no admin password
         is set.
     on_access_point(peer): whether a client with this address is on the device's own access point.
-    store, watchdog, feed_always, held, deliberate, restart: what device.boot needs of a chip.
+    store, watchdog, feed_always, held, deliberate, restart: what device.startup.boot needs of a
+        chip.
 """
 
 import sys

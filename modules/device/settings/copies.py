@@ -1,6 +1,6 @@
 """A chip's filesystem: mounted, made anew when it can't be used, its settings kept in a copy.
 
-The copy is in the board's `store`, see device.boot. LittleFS may also lose files, or what is in
+The copy is in the board's `store`, see startup.boot. LittleFS may also lose files, or what is in
 them, without noticing: a file that is gone or no text while its copy is there is put back.
 """
 

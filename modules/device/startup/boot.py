@@ -74,7 +74,7 @@ class Boot:
         asyncio.create_task(self._watch())
 
     async def _watch(self):
-        from .settings.copies import Copies
+        from ..settings.copies import Copies
 
         if self._watchdog is None:
             self._watchdog = self._board.watchdog(WATCHDOG_MS)

@@ -1,6 +1,6 @@
 """What is left of an app that failed: its traceback, on flash and for the clients."""
 
-from .log import report, traceback
+from ..log import report, traceback
 
 PATH = "/traceback.txt"
 
