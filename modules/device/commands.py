@@ -15,8 +15,8 @@ from websockets import ConnectionClosed
 
 from .json_text import loads
 from .log import lines, report
+from .net.wifi import WifiError
 from .settings.credentials import check
-from .wifi import WifiError
 
 # Longest command in bytes; the longest useful one, a message to an interface, is much shorter.
 # Larger messages up to the connection's max_size are answered with an error, beyond it the

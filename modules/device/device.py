@@ -15,9 +15,9 @@ import build_info
 from .auth import Access
 from .hub import Hub
 from .log import log, report
+from .net.wifi import Wifi
 from .origin import same_host
 from .web import make_server
-from .wifi import Wifi
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
@@ -68,7 +68,7 @@ class Device:
         hub.update(self.wifi.status())
         self.lan = None
         if config.section("lan") or getattr(board, "LAN", None):
-            from .lan import Lan
+            from .net.lan import Lan
 
             self.lan = Lan(config, hub.update, log)
             hub.update(self.lan.status())
@@ -79,7 +79,7 @@ class Device:
         self._commands = None
         self.home = None
         if config.get("home/host") or config.get("home/ip"):
-            from .home import Home
+            from .net.home import Home
 
             self.home = Home(config, hub, self.handle)
         else:
@@ -118,7 +118,7 @@ class Device:
         tasks = [asyncio.create_task(part.run()) for part in parts]
         names = None
         if config.get("portal/dns_port") and self.wifi.address:
-            from .portal import resolve
+            from .net.portal import resolve
 
             names = resolve(config, self.wifi)
         board.extend(self.web, self.group)

@@ -36,7 +36,7 @@ def make_server(device):
     """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
     server = Server(group=device.group)
     server.routes(_ROUTES, device)
-    server.fallback = lambda request: load("device.portal", "answer")(device, request)
+    server.fallback = lambda request: load("device.net.portal", "answer")(device, request)
     server.guard = Guard(device.access, server.fallback)
     return server
 

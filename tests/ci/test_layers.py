@@ -34,7 +34,7 @@ OURS = set(BELOW) | {"assets", "board", "build_info"}
 
 # Bytes in, bytes and events out.
 SANS_IO = (
-    "device/dns.py",
+    "device/net/dns.py",
     "http11.py",
     "httpd/body.py",
     "httpd/ranges.py",

@@ -2,7 +2,7 @@
 
 import os
 
-from device.dns import respond
+from device.net.dns import respond
 
 ADDRESS = bytes((192, 168, 4, 1))
 NAME = b"\x07captive\x05Apple\x03com\0"  # in the letters that the client chose

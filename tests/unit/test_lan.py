@@ -5,7 +5,7 @@ import asyncio
 import board
 import machine
 import network
-from device import lan
+from device.net import lan
 
 HOST_ONLY = True
 

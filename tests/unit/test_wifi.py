@@ -6,9 +6,9 @@ import time
 
 import machine
 import network
-from device import wifi
+from device.net import wifi
+from device.net.wifi import Wifi, WifiError
 from device.settings import credentials
-from device.wifi import Wifi, WifiError
 
 HOST_ONLY = True
 

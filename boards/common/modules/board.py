@@ -4,7 +4,7 @@ Names:
     IAM, DEV: the device's default id and type.
     CONNECTIONS: connections at a time by default.
     SECURE_CONNECTIONS: how many of them may have TLS.
-    LAN: default settings of the Ethernet interface (device.lan), None where there is none.
+    LAN: default settings of the Ethernet interface (device.net.lan), None where there is none.
     overrides: configuration by path that wins over the files (config.Config).
     extend(server, group): add the board's own routes.
     ready(http, sockets, https=None, names=None): the listeners and the portal's resolver (or None)

@@ -4,7 +4,7 @@ import asyncio
 
 import board
 from device.log import log
-from device.wifi import Wifi
+from device.net.wifi import Wifi
 from websockets import Server
 
 

@@ -13,8 +13,8 @@ import board
 from httpd import redirect
 from transport import AddressError, bound_socket, peer_address, poller
 
+from ..log import log
 from . import dns
-from .log import log
 
 # What phones and computers ask for, whatever the host: Android and ChromeOS, Apple, Windows,
 # Firefox, GNOME.

@@ -4,7 +4,7 @@ import random
 from asyncio import sleep
 from time import ticks_diff, ticks_ms
 
-from .log import log
+from ..log import log
 
 # Seconds between attempts: the first, how it grows, the longest, and the share by which each is
 # varied so that a fleet doesn't come back in step after its relay's restart.

@@ -416,7 +416,7 @@ class Wifi:
         wifi/test/*. Raises ValueError for an SSID or password that cannot be, and WifiError when
         there is no station or another test is running.
         """
-        from .settings.credentials import check
+        from ..settings.credentials import check
 
         check(ssid, password)
         self.require_station()
@@ -475,7 +475,7 @@ class Wifi:
         A station that is on another network stays there until it loses it, or a restart. Raises
         ValueError for an SSID or password that cannot be, OSError when it cannot be saved.
         """
-        from .settings.credentials import check
+        from ..settings.credentials import check
 
         check(ssid, password)
         self._config.set("sta/ssid", ssid)
