@@ -12,11 +12,11 @@ from websockets import Server
 
 import build_info
 
-from .auth import Access
+from .access.access import Access
+from .access.origin import same_host
 from .hub import Hub
 from .log import log, report
 from .net.wifi import Wifi
-from .origin import same_host
 from .web import make_server
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most

@@ -6,8 +6,8 @@ from httpd import HTTPError, Server, asset
 from httpd.assets import find, names
 from lazy import load
 
-from .guard import Guard
-from .origin import same_origin, secure_origin
+from .access.guard import Guard
+from .access.origin import same_origin, secure_origin
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"

@@ -11,7 +11,7 @@ from time import time
 
 from httpd import HTTPError
 
-from .log import log
+from ..log import log
 
 # Rounds of PBKDF2 (RFC 8018 section 5.2). A round takes two SHA-256 objects, 3 us on a desktop and
 # some 100 us on an ESP32: 4000 keep a login below a second. They are stored with the hash, so that

@@ -9,9 +9,9 @@ what tells nothing asks for a session, whose token travels in a cookie or, for p
 import board
 from httpd import HTTPError
 
-from .log import log
-from .settings import storage
-from .settings.config import ADMIN
+from ..log import log
+from ..settings import storage
+from ..settings.config import ADMIN
 
 # Over TLS the cookie has a name of its own: browsers don't let a page without TLS replace one that
 # is Secure (RFC 6265bis section 5.7), so nobody could log in there any more. The prefix keeps

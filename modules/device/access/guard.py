@@ -1,4 +1,4 @@
-"""What every request must fulfil before its handler is called (auth.Access, origin)."""
+"""What every request must fulfil before its handler is called (access.Access, origin)."""
 
 from httpd import HTTPError
 
@@ -16,7 +16,7 @@ class Guard:
     """An `httpd.Server.guard`.
 
     Args:
-        access: the `auth.Access`.
+        access: the `access.Access`.
         fallback: the `httpd.Server.fallback`, asked about who may not use the device, too.
     """
 

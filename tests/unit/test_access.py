@@ -1,11 +1,12 @@
-"""device.auth and device.password: the hash, sessions, attempts, tokens."""
+"""device.access.access and device.access.password: the hash, sessions, attempts, tokens."""
 
 import asyncio
 import os
 from binascii import hexlify
 
 import vfs
-from device import auth, password
+from device.access import password
+from device.access.access import Access, tokens_of
 from device.settings import storage
 from device.settings.config import ADMIN
 from httpd import HTTPError
@@ -138,14 +139,14 @@ def test_tokens_of():
         ({"authorization": "bearer  abc "}, ["abc"]),
         ({"authorization": "Basic abc", "cookie": "session=abc"}, []),
     ):
-        assert auth.tokens_of(headers) == tokens, headers
+        assert tokens_of(headers) == tokens, headers
 
 
 async def test_access():
     Clock()
     storage.erase(ADMIN)
     revoked = []
-    access = auth.Access(lambda: revoked.append(1))
+    access = Access(lambda: revoked.append(1))
     assert not access.has_password and access.allows(Request({}), PEER)
     await raises(400, access.set_password("short"))
     await raises(400, access.set_password("x" * 65))
@@ -160,7 +161,7 @@ async def test_access():
     access.log_out(headers)
     assert not access.allows(Request(headers), PEER) and revoked == [1, 1]
     # After a restart the password is the same, and nothing in the file is the password itself.
-    again = auth.Access(lambda: None)
+    again = Access(lambda: None)
     await again.verify("correct horse", PEER)
     with open(ADMIN) as file:
         assert "correct" not in file.read()
@@ -170,7 +171,7 @@ async def test_access():
 async def test_attempts_that_run_at_once_count_before_they_fail():
     Clock()
     storage.erase(ADMIN)
-    access = auth.Access(lambda: None)
+    access = Access(lambda: None)
     await access.set_password("correct horse")
     statuses = []
 
@@ -195,5 +196,5 @@ def test_unusable_file_is_no_password():
         storage.erase(ADMIN)
         with open(ADMIN, "w") as file:
             file.write(text)
-        assert not auth.Access(lambda: None).has_password, text
+        assert not Access(lambda: None).has_password, text
     storage.erase(ADMIN)
