@@ -17,7 +17,7 @@ from .access.origin import same_host
 from .hub import Hub
 from .log import log, report
 from .net.wifi import Wifi
-from .web import make_server
+from .routes.table import make_server
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
@@ -108,7 +108,7 @@ class Device:
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
         https = None
         if config.get("https/port"):
-            from .https import listen
+            from .routes.https import listen
 
             https = listen(config, self.web)
         self.wifi.start()

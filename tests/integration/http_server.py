@@ -20,9 +20,9 @@ context = None
 for setting in sys.argv[2:]:
     name, value = setting.split("=")
     if name == "tls":
-        import device.certificate
+        from device.routes import certificate
 
-        context = device.certificate.load(value + "/server.pem", value + "/server.key")
+        context = certificate.load(value + "/server.pem", value + "/server.key")
     else:
         setattr(httpd.connection, name, int(value))
 

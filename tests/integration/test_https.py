@@ -262,7 +262,8 @@ def test_key_of_an_algorithm_that_is_not_there(start, authority):
 
 NO_MEMORY = """
 import board
-from device import https, log
+from device import log
+from device.routes import https
 
 
 def load(certificate, key):
@@ -294,7 +295,7 @@ DAMAGE = """
 import random
 import sys
 
-from device.certificate import public_part
+from device.routes.certificate import public_part
 
 random.seed(1)
 for path in sys.argv[1:]:

@@ -2,7 +2,7 @@
 
 from httpd import HTTPError, Response, redirect
 
-from .access.access import COOKIE, SECURE_COOKIE
+from ..access.access import COOKIE, SECURE_COOKIE
 
 _NO_STORE = (("Cache-Control", "no-store"),)
 
@@ -65,7 +65,7 @@ def _text(fields, name):
 
 def _logged_in(request, token):
     # A program gets the token, a browser the way to the page; both get the cookie.
-    from .access.password import SESSION_SECONDS
+    from ..access.password import SESSION_SECONDS
 
     if _wants_json(request):
         response = Response({"token": token, "seconds": SESSION_SECONDS}, headers=_NO_STORE)

@@ -6,29 +6,32 @@ from httpd import HTTPError, Server, asset
 from httpd.assets import find, names
 from lazy import load
 
-from .access.guard import Guard
-from .access.origin import same_origin, secure_origin
+from ..access.guard import Guard
+from ..access.origin import same_origin, secure_origin
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"
 
 _ROUTES = (
-    ("/", (("GET", "device.web", "index"),)),
-    ("/static/<name:path>", (("GET", "device.web", "static"),)),
-    ("/ws", (("GET", "device.web", "websocket"),)),
-    ("/login", (("GET", "device.web", "login"), ("POST", "device.login", "login"))),
-    ("/logout", (("POST", "device.login", "logout"),)),
-    ("/password", (("POST", "device.login", "password"),)),
-    ("/api/session", (("GET", "device.login", "session"),)),
-    ("/api/state", (("GET", "device.api", "state"),)),
-    ("/api/command", (("POST", "device.api", "command"),)),
-    ("/api/log", (("GET", "device.api", "log_lines"),)),
+    ("/", (("GET", "device.routes.table", "index"),)),
+    ("/static/<name:path>", (("GET", "device.routes.table", "static"),)),
+    ("/ws", (("GET", "device.routes.table", "websocket"),)),
+    (
+        "/login",
+        (("GET", "device.routes.table", "login"), ("POST", "device.routes.login", "login")),
+    ),
+    ("/logout", (("POST", "device.routes.login", "logout"),)),
+    ("/password", (("POST", "device.routes.login", "password"),)),
+    ("/api/session", (("GET", "device.routes.login", "session"),)),
+    ("/api/state", (("GET", "device.routes.api", "state"),)),
+    ("/api/command", (("POST", "device.routes.api", "command"),)),
+    ("/api/log", (("GET", "device.routes.api", "log_lines"),)),
     (
         "/api/www/<name:path>",
-        (("PUT", "device.api", "put_file"), ("DELETE", "device.api", "delete_file")),
+        (("PUT", "device.routes.api", "put_file"), ("DELETE", "device.routes.api", "delete_file")),
     ),
-    ("/metrics", (("GET", "device.api", "metrics"),)),
-    ("/health", (("GET", "device.api", "health"),)),
+    ("/metrics", (("GET", "device.routes.api", "metrics"),)),
+    ("/health", (("GET", "device.routes.api", "health"),)),
 )
 
 

@@ -4,8 +4,8 @@ import board
 from httpd import redirect
 from transport import AddressError
 
+from ..log import log
 from .certificate import Unusable, load
-from .log import log
 
 
 def listen(config, server):

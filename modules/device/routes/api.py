@@ -8,8 +8,8 @@ from httpd import HTTPError, Response
 
 import build_info
 
-from . import log
-from .web import override
+from .. import log
+from .table import override
 
 # Largest file that can be put beside the page: the whole page is smaller, and flash has other
 # uses.
@@ -23,7 +23,7 @@ def state(device, request):
 
 
 async def command(device, request):
-    from .commands import MAX_COMMAND
+    from ..commands import MAX_COMMAND
 
     client = _Replies()
     body = await request.read(MAX_COMMAND)

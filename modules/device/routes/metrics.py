@@ -6,7 +6,7 @@ import board
 
 import build_info
 
-from . import log
+from .. import log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
