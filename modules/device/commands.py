@@ -11,9 +11,9 @@ from asyncio import create_task
 
 from interfaces import describe
 from interfaces.base import NotRunning, QueueFull
+from strict_json import loads
 from websockets import ConnectionClosed
 
-from .json_text import loads
 from .log import lines, report
 from .net.wifi import WifiError
 from .settings.credentials import check

@@ -66,7 +66,7 @@ def _clean(text):
     data = text.encode()
     if len(data) == len(text):
         return text  # of ASCII alone
-    from interfaces.text import printable
+    from utf8 import printable
 
     return printable(data)
 

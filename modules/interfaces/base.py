@@ -19,7 +19,7 @@ An interface that takes text awaits `self.message()` in its loop.
 import asyncio
 import sys
 
-from interfaces.text import is_utf8, printable
+from utf8 import is_utf8, printable
 
 # Texts that wait for the interface. A person types slower than any interface answers; what comes
 # faster is refused, not stored.

@@ -1,6 +1,6 @@
 """Lines of text from a stream of bytes, such as a serial line."""
 
-from interfaces.text import printable
+from utf8 import printable
 
 # A line longer than this comes in pieces.
 LINE_LIMIT = 512

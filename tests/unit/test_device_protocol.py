@@ -8,9 +8,9 @@ from device import log as log_module
 from device.access.origin import same_host, same_origin, same_site, secure_origin
 from device.commands import MAX_COMMAND, CommandError, Commands, parse
 from device.hub import Hub
-from device.json_text import loads
 from device.net.home import RETRY_JITTER, delay, uri
 from device.net.wifi import WifiError
+from strict_json import loads
 
 HOST_ONLY = True  # device.commands needs the host board
 

@@ -9,7 +9,7 @@ import interfaces
 from interfaces.base import MESSAGE_LIMIT, QUEUE_LIMIT, Interface, NotRunning, QueueFull
 from interfaces.lines import LINE_LIMIT, Lines
 from interfaces.options import boolean, integer, one_of
-from interfaces.text import is_utf8, printable
+from utf8 import is_utf8, printable
 
 WAIT_MS = 5000
 

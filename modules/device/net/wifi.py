@@ -392,7 +392,7 @@ class Wifi:
 
     @staticmethod
     def _digest(found):
-        from interfaces.text import printable
+        from utf8 import printable
 
         strongest = {}
         for ssid, _, channel, rssi, security, hidden in found:

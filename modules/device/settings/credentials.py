@@ -1,6 +1,6 @@
 """What can be the name and the password of a Wi-Fi network."""
 
-from interfaces.text import is_utf8
+from utf8 import is_utf8
 
 # IEEE 802.11: an SSID has up to 32 bytes; a passphrase has 8 to 63, and a key given in full is
 # written as 64 hexadecimal digits.

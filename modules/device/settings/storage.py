@@ -31,7 +31,7 @@ def load(path, report):
             size = os.stat(name)[6]
         except OSError:
             continue
-        from ..json_text import loads
+        from strict_json import loads
 
         try:
             if size > MAX_SIZE:
