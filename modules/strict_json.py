@@ -10,6 +10,7 @@ import json
 
 import micropython
 from micropython import const
+from utf8 import validate
 
 # Levels of lists and objects. The deepest that the device reads has five: app.json, an app's
 # section, interfaces, an interface, a list among its options. At most 29, which is what fits into
@@ -98,8 +99,7 @@ def _scan(text: ptr8, size: int) -> int:
 
 @micropython.viper
 def _string(text: ptr8, i: int, size: int) -> int:
-    # Checks a string whose first character is at `i`; returns where it ends. That the bytes of a
-    # character are complete has been seen when the text was made, but not which it is.
+    # Checks a string whose first character is at `i`; returns where it ends.
     high = 0  # 1 when the first half of a pair of escapes stands before `i`
     while i < size:
         c = text[i]
@@ -119,8 +119,8 @@ def _string(text: ptr8, i: int, size: int) -> int:
             return i + 1
         if c < 0x20:
             return _MALFORMED
-        n = text[i + 1]
         if c == 0x5C:
+            n = text[i + 1]
             # " \ / b f n r t
             if not (
                 n == 0x22
@@ -134,16 +134,6 @@ def _string(text: ptr8, i: int, size: int) -> int:
             ):
                 return _MALFORMED
             i += 1
-        elif c > 0x7F and (
-            c == 0xC0
-            or c == 0xC1
-            or (c == 0xE0 and n < 0xA0)
-            or (c == 0xED and n > 0x9F)
-            or (c == 0xF0 and n < 0x90)
-            or (c == 0xF4 and n > 0x8F)
-            or c > 0xF4
-        ):
-            return _NOT_UNICODE  # RFC 3629 section 4
         i += 1
     return _MALFORMED
 
@@ -221,11 +211,12 @@ def loads(text):
     Raises:
         ValueError: not JSON, or more than MAX_DEPTH levels, or a text that is not Unicode.
     """
-    depth = _scan(text, len(memoryview(text)))
+    size = len(memoryview(text))  # bytes
+    depth = _NOT_UNICODE if validate(text, 0, size, 0) else _scan(text, size)
     if depth == _NOT_UNICODE:
         raise ValueError("a text that is not Unicode")
     if depth > MAX_DEPTH:
-        raise ValueError("more than {} levels".format(MAX_DEPTH))
+        raise ValueError(f"more than {MAX_DEPTH} levels")
     if depth < 0:
         raise ValueError("malformed JSON")
     if _ESCAPE in text:

@@ -1,4 +1,4 @@
-"""Frames: opcodes, close codes, headers, masking, UTF-8 (RFC 6455 sections 5, 7.4 and 8.1)."""
+"""Frames: opcodes, close codes, headers, masking (RFC 6455 sections 5 and 7.4)."""
 
 import micropython
 from heap import BLOCK_SIZE
@@ -14,7 +14,6 @@ PONG = 0xA
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
 PROTOCOL_ERROR = 1002
-UNSUPPORTED_DATA = 1003
 NO_STATUS_RCVD = 1005
 ABNORMAL_CLOSURE = 1006
 INVALID_DATA = 1007
@@ -65,7 +64,7 @@ class Close:
         for code, text in _EXPLANATIONS:
             if code == self.code:
                 explanation = text
-        return "{} ({}) {}".format(self.code, explanation, self.reason).rstrip()
+        return f"{self.code} ({explanation}) {self.reason}".rstrip()
 
 
 def is_close_code(code):
@@ -103,7 +102,7 @@ def header(opcode, length, fin=True, key=None):
 
 
 def encode(opcode, payload, fin=True, key=None):
-    """A frame as a list of buffers to be sent one after the other.
+    """A frame as a tuple of buffers to be sent one after the other.
 
     Args:
         payload: bytes-like, or str to be sent as UTF-8.
@@ -160,61 +159,3 @@ def mask(buf: ptr8, start: int, end: int, key: ptr8, phase: int):
     while i < end:
         buf[i] = buf[i] ^ key[(phase + i - start) & 3]
         i += 1
-
-
-@micropython.viper
-def utf8(buf: ptr8, start: int, end: int, state: int) -> int:
-    """Validate UTF-8 piece by piece (RFC 3629 section 4).
-
-    Args:
-        buf: a bytearray, not a slice of one (see `mask`).
-        state: 0 at first, then what the last call returned.
-
-    Returns:
-        0 at the end of a character, more than 0 within one, -1 when it isn't UTF-8.
-    """
-    need = state & 3
-    low = (state >> 8) & 255
-    high = (state >> 16) & 255
-    words = ptr32(buf)
-    high_bits = 0x20202020
-    high_bits = high_bits << 2  # 0x80808080, which as a literal would be no machine word
-    i = start
-    while i < end:
-        if need == 0:
-            if not i & 3:
-                while i + 3 < end and not words[i >> 2] & high_bits:
-                    i += 4
-                if i >= end:
-                    break
-            c = buf[i]
-            if c > 127:
-                if c < 0xC2 or c > 0xF4:
-                    return -1
-                low = 0x80
-                high = 0xBF
-                if c < 0xE0:
-                    need = 1
-                elif c < 0xF0:
-                    need = 2
-                    if c == 0xE0:
-                        low = 0xA0  # shorter forms are not allowed
-                    elif c == 0xED:
-                        high = 0x9F  # surrogates are not characters
-                else:
-                    need = 3
-                    if c == 0xF0:
-                        low = 0x90
-                    elif c == 0xF4:
-                        high = 0x8F  # nothing above U+10FFFF
-        else:
-            c = buf[i]
-            if c < low or c > high:
-                return -1
-            need -= 1
-            low = 0x80
-            high = 0xBF
-        i += 1
-    if need == 0:
-        return 0
-    return need | low << 8 | high << 16

@@ -10,6 +10,7 @@ from os import urandom
 
 import micropython
 from micropython import const
+from utf8 import validate
 
 from . import frames
 from .frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Close
@@ -270,7 +271,7 @@ class Protocol:
             frames.mask(self._message, start, stop, self._key, start - self._frame)
         if self._opcode == TEXT:
             # Section 8.1; checked as it arrives, so that a bad message ends at once.
-            self._utf8 = frames.utf8(self._message, start, stop, self._utf8)
+            self._utf8 = validate(self._message, start, stop, self._utf8)
             if self._utf8 < 0:
                 raise Violation(frames.INVALID_DATA, "text is not UTF-8")
 
@@ -300,7 +301,7 @@ class Protocol:
         except ValueError:
             raise Violation(frames.PROTOCOL_ERROR, "malformed compressed message")
         if opcode == TEXT:
-            if frames.utf8(message, 0, size, 0):
+            if validate(message, 0, size, 0):
                 raise Violation(frames.INVALID_DATA, "text is not UTF-8")
             return memoryview(message)[:size]
         message[size:] = b""
@@ -329,7 +330,7 @@ class Protocol:
             close = Close(payload[0] << 8 | payload[1])
             if not frames.is_close_code(close.code):
                 raise Violation(frames.PROTOCOL_ERROR, "invalid close code")
-            if frames.utf8(payload, 2, len(payload), 0):
+            if validate(payload, 2, len(payload), 0):
                 raise Violation(frames.INVALID_DATA, "close reason is not UTF-8")
             close.reason = str(memoryview(payload)[2:], "utf-8")
         self.close_rcvd = close

@@ -9,7 +9,6 @@ import interfaces
 from interfaces.base import MESSAGE_LIMIT, QUEUE_LIMIT, Interface, NotRunning, QueueFull
 from interfaces.lines import LINE_LIMIT, Lines
 from interfaces.options import boolean, integer, one_of
-from utf8 import is_utf8, printable
 
 WAIT_MS = 5000
 
@@ -294,28 +293,7 @@ async def test_a_users_own_interface():
     assert "cannot import gadgets.broken: SyntaxError" in text, text
 
 
-# Text and lines
-
-
-def test_utf8():
-    for good in (b"", b"plain", "üß€🙂".encode(), b"\xf4\x8f\xbf\xbf", b"\xed\x9f\xbf"):
-        assert is_utf8(good), good
-        assert printable(good).encode() == good
-    for bad, shown in (
-        (b"\x80", "\\x80"),
-        (b"a\xffb", "a\\xffb"),
-        (b"\xc0\xaf", "\\xc0\\xaf"),
-        (b"\xe0\x80\x80", "\\xe0\\x80\\x80"),
-        (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
-        (b"\xf0\x8f\xbf\xbf", "\\xf0\\x8f\\xbf\\xbf"),
-        (b"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"),
-        (b"\xf5\x80\x80\x80", "\\xf5\\x80\\x80\\x80"),
-        (b"\xe2\x82", "\\xe2\\x82"),
-        (b"\xe2\x82x\xe2\x82\xac", "\\xe2\\x82x€"),
-        (b"\xe2\x28\xa1", "\\xe2(\\xa1"),
-    ):
-        assert not is_utf8(bad), bad
-        assert printable(memoryview(bad)) == shown, (bad, printable(bad))
+# Lines
 
 
 def test_line_ends():

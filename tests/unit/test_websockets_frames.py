@@ -1,47 +1,10 @@
-"""Frames: headers, masking and UTF-8 against plain Python, and the close codes."""
+"""Frames: headers and masking against plain Python, and the close codes."""
 
 from os import urandom
 
 from websockets import frames
 
 KEY = b"\x37\xfa\x21\x3d"
-
-# Ill-formed UTF-8 (RFC 3629 section 4), each with the number of bytes that are fine before the
-# one that decides.
-ILL_FORMED = (
-    (b"\x80", 0),
-    (b"\xbf", 0),
-    (b"\xc0\x80", 0),  # overlong
-    (b"\xc1\xbf", 0),
-    (b"\xc2\x7f", 1),
-    (b"\xc2\xc0", 1),
-    (b"\xe0\x80\x80", 1),
-    (b"\xe0\x9f\xbf", 1),
-    (b"\xe1\x80\x7f", 2),
-    (b"\xed\xa0\x80", 1),  # surrogates
-    (b"\xed\xbf\xbf", 1),
-    (b"\xef\xbf\xc0", 2),
-    (b"\xf0\x80\x80\x80", 1),
-    (b"\xf0\x8f\xbf\xbf", 1),
-    (b"\xf1\x80\x80\x41", 3),
-    (b"\xf4\x90\x80\x80", 1),  # above U+10FFFF
-    (b"\xf5\x80\x80\x80", 0),
-    (b"\xff", 0),
-)
-
-# The first and last characters of each length, and those beside the surrogates.
-WELL_FORMED = (
-    b"\x00",
-    b"\x7f",
-    b"\xc2\x80",
-    b"\xdf\xbf",
-    b"\xe0\xa0\x80",
-    b"\xed\x9f\xbf",
-    b"\xee\x80\x80",
-    b"\xef\xbf\xbf",
-    b"\xf0\x90\x80\x80",
-    b"\xf4\x8f\xbf\xbf",
-)
 
 
 def join(pieces):
@@ -125,44 +88,6 @@ def test_masking_twice_is_the_identity():
     assert data != before
     frames.mask(data, 0, 1000, KEY, 0)
     assert data == before
-
-
-def test_every_character_is_utf8_and_ends_at_its_last_byte_alone():
-    for text in WELL_FORMED:
-        for offset in range(4):
-            buf = bytearray(b"a" * offset + text + b"zzzzz")
-            end = offset + len(text)
-            assert frames.utf8(buf, 0, len(buf), 0) == 0
-            for stop in range(offset, end):
-                assert (frames.utf8(buf, 0, stop, 0) > 0) is (stop > offset)
-
-
-def test_characters_may_be_cut_anywhere():
-    text = bytearray(b"".join(WELL_FORMED) + "κόσμε ascii ascii 🙂".encode())
-    for first in range(len(text) + 1):
-        state = frames.utf8(text, 0, first, 0)
-        assert state >= 0
-        assert frames.utf8(text, first, len(text), state) == 0
-    state = 0
-    for place in range(len(text)):
-        state = frames.utf8(text, place, place + 1, state)
-        assert state >= 0
-    assert state == 0
-
-
-def test_ill_formed_text_fails_at_the_byte_that_decides():
-    for text, good in ILL_FORMED:
-        for offset in range(4):
-            buf = bytearray(b"a" * offset + text + b"aaaa")
-            assert frames.utf8(buf, 0, len(buf), 0) == -1
-            assert frames.utf8(buf, 0, offset + good, 0) >= 0
-            assert frames.utf8(buf, 0, offset + good + 1, 0) == -1
-
-
-def test_utf8_does_not_look_behind_the_end():
-    for end in range(9):
-        buf = bytearray(b"a" * end + b"\xff" * 8)
-        assert frames.utf8(buf, 0, end, 0) == 0
 
 
 def test_close_codes():
