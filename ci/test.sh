@@ -46,4 +46,5 @@ fi
 
 make host
 make host32 || echo "test: without the 32-bit image, tests that need it are skipped" >&2
-exec "$environment/bin/python" -m pytest "$@"
+# More processes than cores, as tests wait a lot; ARGS="-n 0" runs them one after another.
+exec "$environment/bin/python" -m pytest -n 8 --durations 10 "$@"

@@ -1,6 +1,9 @@
-"""Fixtures that start the image; see support.py for what they return."""
+"""Fixtures that start the image, see support.py; and which tests go to the same process."""
+
+import re
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from support import ROOT, Image, wait_until
 
@@ -16,6 +19,25 @@ def pytest_collection_finish(session):
     for item in session.items:
         if {"make_image", "micropython"} & set(getattr(item, "fixturenames", ())):
             pytest.exit('run "make host" first', returncode=2)
+
+
+class Scheduling(LoadScopeScheduling):
+    """Deals tests out to processes one by one, but keeps together those that share something dear.
+
+    That is the interpreter that runs a file of unit tests, the browser, and a benchmark.
+    """
+
+    def _split_scope(self, nodeid):
+        path, _, name = nodeid.partition("::")
+        if path.startswith("tests/unit/"):
+            return path + re.search(r"\[\w+\]$", name)[0]
+        if path.startswith("tests/browser/") or path == "tests/integration/test_bench.py":
+            return path
+        return nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """What the host-side tests share: the image and scripts as processes, ports and deadlines."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -14,6 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Generous: a deadline only ends a test that would otherwise wait for ever.
 DEADLINE = 30.0
+
+# Linux takes the ports of outgoing connections from 32,768 on.
+PORTS = 10_000, 32_767
+
+# Not the module's own functions: Hypothesis seeds them, alike in every process.
+CHANCE = random.SystemRandom()
 
 # An app may do without the HTTP server.
 READY = re.compile(
@@ -38,10 +46,16 @@ def wait_until(condition, timeout=DEADLINE, interval=0.02):
 
 
 def free_port():
-    """A TCP port of the loopback interface that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of the loopback interface that nothing listens on at the moment.
+
+    Chosen at random, so that tests in other processes get another one, and not among those that
+    the kernel gives to outgoing connections: one of them could take it before the test does.
+    """
+    while True:
+        port = CHANCE.randint(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:

@@ -247,7 +247,7 @@ machine = types.ModuleType("machine")
 machine.unique_id = lambda: bytes(range(6))
 network = types.ModuleType("network")
 network.hostname = print
-time.sleep_ms = time.sleep
+time.sleep_ms = lambda ms: time.sleep(ms / 1000)
 esp32 = types.ModuleType("esp32")
 esp32.NVS = lambda namespace: namespace
 sys.modules.update(machine=machine, network=network, esp32=esp32)

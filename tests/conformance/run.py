@@ -16,6 +16,10 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from support import free_port  # noqa: E402
+
 ROOT = HERE.parents[1]
 FOLDER = ROOT / "build" / "conformance"
 INTERPRETER = ROOT / "build" / "host" / "micropython"
@@ -55,12 +59,6 @@ def set_up():
     """Make `wstest` in build/conformance, when it is not there."""
     if subprocess.run([str(HERE / "setup.sh"), str(FOLDER)]).returncode:
         raise ConformanceError("the Autobahn suite could not be set up")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def write_spec(folder, cases, **fields):

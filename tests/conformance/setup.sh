@@ -13,6 +13,10 @@ SUITE=25.10.1
 AUTOBAHN=26.10.2
 TWISTED=26.10.0
 STAMP="suite=$SUITE autobahn=$AUTOBAHN twisted=$TWISTED fixes=$(cksum <"$0" | tr ' ' -)"
+mkdir -p "$T"
+# One at a time: several tests may ask for it at once.
+exec 9>"$T/lock"
+flock 9
 if [ -x "$T/venv/bin/wstest" ] && [ "$(cat "$T/venv/.wstest-stamp" 2>/dev/null)" = "$STAMP" ]; then
     exit 0
 fi
@@ -21,7 +25,6 @@ if ! "$PYTHON" -W ignore -c 'import lib2to3' 2>/dev/null; then
     exit 2
 fi
 echo "conformance: setting up the Autobahn suite in $T"
-mkdir -p "$T"
 PY=$T/venv/bin/python
 [ -x "$PY" ] || "$PYTHON" -m venv "$T/venv"
 # The suite imports pkg_resources, which setuptools 81 dropped.

@@ -1,23 +1,25 @@
 """What the unit tests share that use sockets."""
 
 import asyncio
+import os
 import socket
 
 HOST = "127.0.0.1"
 
 # MicroPython's sockets don't tell which port they were given, so a free one is looked for here.
-FIRST_PORT = 42_000
-LAST_PORT = 42_999
-
-_next = FIRST_PORT
+# Linux takes the ports of outgoing connections from 32,768 on.
+FIRST_PORT = 10_000
+LAST_PORT = 32_767
 
 
 def free_port():
-    """A port of the loopback interface that nothing listens on, another one each time."""
-    global _next
-    while _next <= LAST_PORT:
-        port = _next
-        _next += 1
+    """A port of the loopback interface that nothing listens on.
+
+    Chosen at random: other processes test at the same time.
+    """
+    while True:
+        number = int.from_bytes(os.urandom(4), "big")
+        port = FIRST_PORT + number % (LAST_PORT + 1 - FIRST_PORT)
         sock = socket.socket()
         try:
             sock.bind(socket.getaddrinfo(HOST, port)[0][-1])
@@ -26,7 +28,6 @@ def free_port():
             pass
         finally:
             sock.close()
-    raise OSError("no free port")
 
 
 async def wait_until(condition):
