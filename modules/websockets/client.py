@@ -16,8 +16,7 @@ from .client_exceptions import (
 )
 from .connection import Connection, Options
 from .datastructures import Headers
-from .request import Request
-from .response import Response
+from .http11 import Request, Response
 from .uri import URI
 
 # Delays between attempts of `async for websocket in connect(...)`, as in Python's `websockets`.
@@ -49,7 +48,7 @@ class _Handshake:
     """The protocol of a connection whose response hasn't arrived; `wait` gives the result."""
 
     wanted = None
-    idle = False
+    idle_since = None
 
     def __init__(self, uri, key, subprotocols, options):
         self._uri = uri
@@ -113,7 +112,7 @@ class _Handshake:
         self._result = ClientConnection(
             transport, self._options, request, chosen, agreed, response
         )
-        transport.protocol = self._result
+        transport.set_protocol(self._result)
         wake(self._waiting)
         return head.end
 
@@ -231,7 +230,7 @@ class connect:
                 target = uri.join(location)
                 headers = self._redirected(uri, target, headers)
                 uri = target
-        raise SecurityError("more than {} redirects".format(MAX_REDIRECTS))
+        raise SecurityError(f"more than {MAX_REDIRECTS} redirects")
 
     def _redirected(self, uri, target, headers):
         # The headers to send to the target of a redirect.
@@ -296,7 +295,7 @@ class connect:
                 else:
                     delay = self._delay
                     self._delay = min(delay * BACKOFF_FACTOR, BACKOFF_MAX)
-                report("connecting again in {:.1f} s".format(delay), error)
+                report(f"connecting again in {delay:.1f} s", error)
                 await sleep(delay)
             else:
                 self._delay = None

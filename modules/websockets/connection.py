@@ -11,7 +11,7 @@ from transport import suspend, wake
 from . import frames
 from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 from .frames import BINARY, CLOSE, CONT, PING, TEXT, Close
-from .protocol import CLOSED, CLOSING, OPEN, Protocol
+from .protocol import CLOSED, CLOSING, FAULT, OPEN, Protocol
 
 # Sizes are those of Python's `websockets` (1 MiB, 16 frames, 32 KiB), cut to what a chip has.
 MAX_SIZE = 32_768
@@ -116,7 +116,7 @@ class Connection:
         dropped: messages that `broadcast` didn't send because the queue was full.
     """
 
-    idle = False
+    idle_since = None  # closed only by its own rules
 
     # Further attributes once they are needed; an idle connection does without.
     subprotocol = None
@@ -216,20 +216,20 @@ class Connection:
                     wake(self._receivers)
         elif event == CLOSE:
             protocol = self.protocol
-            if protocol.close_rcvd is None and protocol.state != CLOSED:
-                # The messages before a violation are still answered, if that is done in time.
-                self.transport.set_timeout(LINGER_TIMEOUT_MS)
-                if not self._messages:
-                    self._fail()
+            if protocol.fault is not None:
+                protocol.fail()
+            self._write_output()
+            if protocol.is_client:
+                # RFC 6455 section 7.1.1: the server closes the TCP connection first.
+                self.transport.set_timeout(self.options.close_timeout)
             else:
-                if protocol.fault is not None:
-                    protocol.fail()
-                self._write_output()
-                if protocol.is_client:
-                    # RFC 6455 section 7.1.1: the server closes the TCP connection first.
-                    self.transport.set_timeout(self.options.close_timeout)
-                else:
-                    self.transport.close()
+                self.transport.close()
+            wake(self._receivers)
+        elif event == FAULT:
+            # The messages before it are still answered, if that is done in time.
+            self.transport.set_timeout(LINGER_TIMEOUT_MS)
+            if not self._messages:
+                self._fail()
             wake(self._receivers)
         else:
             self._ponged(self.protocol.data)
@@ -537,7 +537,7 @@ class Connection:
     def start_closing(self, code=frames.NORMAL_CLOSURE, reason=""):
         """Begin to close without waiting: the peer gets `close_timeout` to answer."""
         if not frames.is_close_code(code):
-            raise ValueError("close code {} may not be sent".format(code))
+            raise ValueError(f"close code {code} may not be sent")
         if len(reason.encode()) > 123:
             raise ValueError("a close reason has at most 123 bytes")
         transport = self.transport

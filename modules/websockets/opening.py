@@ -3,6 +3,7 @@
 from http11 import BadMessage, parse_request
 
 from . import handshake
+from .connection import LINGER_TIMEOUT_MS
 
 
 class Opening:
@@ -14,7 +15,7 @@ class Opening:
     """
 
     wanted = None
-    idle = False
+    idle_since = None
 
     def __init__(self, transport, server, overloaded):
         self.transport = transport
@@ -51,8 +52,7 @@ class Opening:
         transport = self.transport
         if transport is not None:
             transport.write(response)
-            transport.protocol = make_protocol(transport)
-            transport.resume_reading()
+            transport.set_protocol(make_protocol(transport))
 
     def refuse(self, status, detail, headers):
         if self.transport is not None:
@@ -63,10 +63,10 @@ class Opening:
         self.transport.pause_reading()
 
     def _refuse(self, status, detail, headers):
-        # What is still coming is read and thrown away, see connection.LINGER_TIMEOUT_MS.
+        # What is still coming is read and thrown away.
         self._refused = True
         self.transport.write(handshake.refusal(status, detail, headers))
-        self.transport.set_timeout(1000)
+        self.transport.set_timeout(LINGER_TIMEOUT_MS)
 
     def sent(self):
         pass

@@ -19,6 +19,9 @@ OPEN = 1
 CLOSING = 2
 CLOSED = 3
 
+# An event beside those that have a frame's opcode: the peer broke a rule or a limit.
+FAULT = 0x10
+
 
 class State:
     """States of a connection, as numbers; it begins to exist when it is open."""
@@ -48,13 +51,15 @@ class Protocol:
         deflate: the `deflate.Deflate` that was negotiated, or None.
 
     Attributes:
-        event: what the last `receive` or `filled` completed: TEXT, BINARY, PONG, CLOSE or None.
+        event: what the last `receive` or `filled` completed: TEXT, BINARY or PONG; CLOSE, the
+            peer's close frame, which is an event after a FAULT too; FAULT, see `fault`; or None.
         data: a str for TEXT, a bytearray for BINARY and PONG.
         output: buffers to be sent, in order; the caller empties it.
         wanted: a memoryview to read the next bytes into (then call `filled`), or None.
         state: OPEN; CLOSING once a close frame was sent or received; CLOSED when there is nothing
             to wait for any more.
-        fault: the `Close` that a violation asks for, None when there was none.
+        fault: the `Close` that a violation asks for, None when there was none. Nothing more is
+            parsed then; `fail` tells the peer.
         close_sent, close_rcvd: the `Close` sent and received.
         close_rcvd_then_sent: whether the peer's came first; None unless there are both.
     """
@@ -93,7 +98,8 @@ class Protocol:
         """Consume `buf[start:end]`, a bytearray, up to the end of one event.
 
         Returns:
-            Where it stopped: at `end`, behind the event, or before an incomplete frame header.
+            Where it stopped: at `end`, behind the event, before an incomplete frame header, or, at
+            a FAULT, wherever the next call goes on.
         """
         self.event = None
         if self._deaf:
@@ -179,7 +185,7 @@ class Protocol:
             self._fault(*violation.args)
         except MemoryError:
             self._fault(frames.TRY_AGAIN_LATER, "out of memory")
-        return self._skip(buf, start, end)
+        return start
 
     @micropython.native
     def filled(self, n):
@@ -201,7 +207,7 @@ class Protocol:
         self._deaf = True
         self._message = self.wanted = None
         self.fault = Close(code, reason)
-        self.event = CLOSE
+        self.event = FAULT
 
     def fail(self):
         """Send the close frame that `fault` asks for (RFC 6455 section 7.1.7)."""
@@ -248,7 +254,7 @@ class Protocol:
             raise Violation(frames.PROTOCOL_ERROR, "unknown opcode")
         size = length if message is None else length + len(message)
         if self.max_size is not None and size > self.max_size:
-            raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
+            raise Violation(frames.MESSAGE_TOO_BIG, f"message over {self.max_size} bytes")
         if size > _LONGEST:
             raise MemoryError
         if message is None:
@@ -297,7 +303,7 @@ class Protocol:
         try:
             message, size = self.deflate.expand(payload, self.max_size)
         except TooBig:
-            raise Violation(frames.MESSAGE_TOO_BIG, "message over {} bytes".format(self.max_size))
+            raise Violation(frames.MESSAGE_TOO_BIG, f"message over {self.max_size} bytes")
         except ValueError:
             raise Violation(frames.PROTOCOL_ERROR, "malformed compressed message")
         if opcode == TEXT:
@@ -344,7 +350,7 @@ class Protocol:
     # Sending
 
     def encode(self, opcode, payload, fin=True):
-        """A frame as a list of buffers (`frames.encode`), masked with a fresh key by a client.
+        """A frame as a tuple of buffers (`frames.encode`), masked with a fresh key by a client.
 
         A message in one frame is compressed when that was negotiated and makes it shorter.
         """

@@ -8,7 +8,7 @@ from transport import Group, Listener, report, suspend, wake
 from . import frames, handshake
 from .connection import Connection, Options
 from .exceptions import ConnectionClosed
-from .request import Request
+from .http11 import Request
 
 # Connections at a time when no group is given (see httpd.server.MAX_CONNECTIONS).
 MAX_CONNECTIONS = 12
@@ -106,53 +106,37 @@ class Server:
                     reply.wait()
                     create_task(self._process(result, request, key, reply))
                     return
-        except handshake.Refused as refused:
-            reply.refuse(*refused.args)
+            accepted = self._accept(result, request, key)
         except Exception as error:
-            report("handshake failed", error)
-            reply.refuse(500, "the server failed", ())
+            _refuse(error, reply)
         else:
-            self._finish(result, request, key, reply)
+            reply.accept(*accepted)
 
     async def _process(self, coroutine, request, key, reply):
         try:
-            result = await coroutine
+            accepted = self._accept(await coroutine, request, key)
         except Exception as error:
-            report("handshake failed", error)
-            reply.refuse(500, "the server failed", ())
+            _refuse(error, reply)
         else:
-            self._finish(result, request, key, reply)
+            reply.accept(*accepted)
 
-    def _finish(self, result, request, key, reply):
+    def _accept(self, result, request, key):
+        # The head of the response that accepts a request, and what then makes the connection.
+        # `result` is what process_request returned.
         if result is not None:
-            body = result.body
-            if not isinstance(body, str):
-                body = str(body, "utf-8")
-            headers = result.headers
-            reply.refuse(
-                result.status_code, body, headers.items() if hasattr(headers, "items") else headers
+            body, headers = result.body, result.headers
+            raise handshake.Refused(
+                result.status_code,
+                body if isinstance(body, str) else str(body, "utf-8"),
+                headers.items() if hasattr(headers, "items") else headers,
             )
-            return
-        try:
-            subprotocol = self._subprotocol(request)
-        except handshake.Refused as refused:
-            reply.refuse(*refused.args)
-            return
-        except Exception as error:
-            from .client_exceptions import NegotiationError
-
-            if isinstance(error, NegotiationError):
-                reply.refuse(400, str(error), ())
-                return
-            report("handshake failed", error)
-            reply.refuse(500, "the server failed", ())
-            return
+        subprotocol = self._subprotocol(request)
         agreed = extension = None
         if self.options.compression is not None:
             from . import deflate
 
             agreed, extension = deflate.accept(request.headers.get("sec-websocket-extensions"))
-        reply.accept(
+        return (
             handshake.accept_response(key, subprotocol, extension),
             lambda transport: self._accepted(transport, request, subprotocol, agreed),
         )
@@ -242,6 +226,20 @@ class Server:
         await self.wait_closed()
 
 
+def _refuse(error, reply):
+    # The only place that turns an error into the response to a handshake.
+    if isinstance(error, handshake.Refused):
+        reply.refuse(*error.args)
+        return
+    from .client_exceptions import NegotiationError
+
+    if isinstance(error, NegotiationError):
+        reply.refuse(400, str(error), ())
+    else:
+        report("handshake failed", error)
+        reply.refuse(500, "the server failed", ())
+
+
 class _Reply:
     """`Server.begin`'s reply through `httpd`."""
 
@@ -269,6 +267,6 @@ class _Proposed:
 
     def respond(self, status, text):
         """Make the `Response` that refuses with a status and a text."""
-        from .response import Response
+        from .http11 import Response
 
         return Response(status, body=text)
