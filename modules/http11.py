@@ -54,22 +54,30 @@ class BadMessage(Exception):
         self.reason = reason
 
 
-class Head:
-    """A message head.
+class RequestHead:
+    """A request's head.
 
     Attributes:
-        method: "GET"...; None in a response.
-        target: the request target as sent; None in a response.
-        status: int; None in a request.
+        method: "GET"...
+        target: the request target as sent.
         minor: the minor version, 0 or 1 (HTTP/1.0, HTTP/1.1).
         fields: dict of values by lower-case name; repeated fields are joined by ", "
             (RFC 9110 section 5.3).
         end: offset of the first byte after the head.
     """
 
-    def __init__(self, method, target, status, minor, fields, end):
+    def __init__(self, method, target, minor, fields, end):
         self.method = method
         self.target = target
+        self.minor = minor
+        self.fields = fields
+        self.end = end
+
+
+class ResponseHead:
+    """A response's head: `status`, an int, and the rest as in `RequestHead`."""
+
+    def __init__(self, status, minor, fields, end):
         self.status = status
         self.minor = minor
         self.fields = fields
@@ -174,14 +182,14 @@ def _parse(buf, start, end, octets):
 
 
 @micropython.native
-def parse_request(buf, start, end, make=Head):
+def parse_request(buf, start, end, make=RequestHead):
     """Parse a request head in `buf[start:end]`, a bytearray, whose names become lower case.
 
     Args:
-        make: called as `Head` is, for a request of another class.
+        make: called as `RequestHead` is, for a request of another class.
 
     Returns:
-        A `Head`, or what `make` returns; None when more bytes are needed.
+        A `RequestHead`, or what `make` returns; None when more bytes are needed.
 
     Raises:
         BadMessage: with the status to answer.
@@ -223,11 +231,11 @@ def parse_request(buf, start, end, make=Head):
     if second == first + 1:
         raise BadMessage(400, "empty request target")
     target = decode(octets[first + 1 : second], "utf-8")
-    return make(method, target, None, minor, fields, stop + 4)
+    return make(method, target, minor, fields, stop + 4)
 
 
 def parse_response(buf, start, end):
-    """Parse a response head in `buf[start:end]` like `parse_request`."""
+    """Parse a response head in `buf[start:end]`: a `ResponseHead`, as `parse_request` does."""
     stop = buf.find(b"\r\n\r\n", start, end)
     if stop < 0:
         if end - start >= MAX_HEAD:
@@ -242,7 +250,7 @@ def parse_response(buf, start, end):
     # RFC 9112 section 4: HTTP-version SP 3DIGIT SP [ reason-phrase ]
     if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(status) != 3 or not status.isdigit():
         raise BadMessage(400, "malformed status line")
-    return Head(None, None, int(status), version[7] - 48, fields, stop + 4)
+    return ResponseHead(int(status), version[7] - 48, fields, stop + 4)
 
 
 def check_trailer(line):

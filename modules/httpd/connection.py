@@ -2,17 +2,17 @@
 
 from asyncio import CancelledError, core, create_task
 from errno import ECONNRESET
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 import micropython
-from http11 import BadMessage, parse_request, tokens, unquote
+from http11 import BadMessage, parse_request, tokens
 from micropython import const
 from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
 from .errors import HTTPError, from_exception
 from .request import Request
-from .response import JOIN_LIMIT, Response, from_error, make
+from .response import JOIN_LIMIT, from_error, make
 
 # A client that has connected or begun a head must finish it, however slowly it trickles in. After
 # the grace one whose head is still not complete makes room for others when there are too many.
@@ -63,7 +63,8 @@ class HTTPConnection:
     def __init__(self, transport, server, overloaded=False):
         self.transport = transport
         self.server = server
-        self._overloaded = overloaded
+        if overloaded:
+            self._overloaded = True
         self._state = _HEAD
         self._partial = False  # a part of the next head is there
         self._keep = True  # the connection goes on after the current request
@@ -73,9 +74,10 @@ class HTTPConnection:
         self._failure = None  # why the body will not be complete
         self._waiting = None  # the handler's task, waiting for body bytes
         self._pieces = None  # iterator of the response's body
-        transport.set_timeout(HEAD_TIMEOUT_MS)
+        self._await_head()
 
     # Further attributes while a request needs them; most requests don't.
+    _overloaded = False  # whatever is asked gets 503
     _patience = BODY_TIMEOUT_MS  # how long the client may still keep the handler waiting
     _task = None  # the handler's, while it sends the response's body
     _left = None  # bytes that _pieces still has to give, None when that isn't known
@@ -83,12 +85,8 @@ class HTTPConnection:
     _due = 0  # bytes queued at the last check of MIN_RATE and added since
 
     @property
-    def idle(self):
-        if self._state != _HEAD:
-            return False
-        # Between requests there is more time left, or soon will be less.
-        left = ticks_diff(self.transport.deadline, ticks_ms())
-        return not HEAD_TIMEOUT_MS - HEAD_GRACE_MS < left <= HEAD_TIMEOUT_MS
+    def idle_since(self):
+        return self._idle_since if self._state == _HEAD else None
 
     @property
     def silent(self):
@@ -116,7 +114,7 @@ class HTTPConnection:
                 if request is None:
                     if not self._partial and start < end:
                         self._partial = True
-                        transport.set_timeout(HEAD_TIMEOUT_MS)
+                        self._await_head()
                     return start
                 self._partial = False
                 start = request.end
@@ -179,6 +177,10 @@ class HTTPConnection:
 
     # Requests
 
+    def _await_head(self):
+        self._idle_since = ticks_add(ticks_ms(), HEAD_GRACE_MS)
+        self.transport.set_timeout(HEAD_TIMEOUT_MS)
+
     @micropython.native
     def _begin(self, request):
         fields = request.headers
@@ -209,7 +211,7 @@ class HTTPConnection:
                     self._keep = False  # whether the body comes now is anyone's guess
                     raise HTTPError(417)
                 self._expect = expect is not None and minor == 1
-            result = self._dispatch(request)
+            result = self.server.dispatch(request)
         except Exception as error:
             self._fail(request, error)
             return
@@ -223,47 +225,6 @@ class HTTPConnection:
             request.task = create_task(self._run(request, result))
         else:
             self._respond(request, result)
-
-    @micropython.native
-    def _dispatch(self, request):
-        if "%" in request.path:
-            try:
-                request.path = unquote(request.path)
-            except ValueError as error:
-                raise HTTPError(400, str(error))
-        guard = self.server.guard
-        if guard is not None:
-            result = guard(request)
-            if result is not None:
-                return result
-        table, parameters = self.server.router.find(request.path)
-        if table is None:
-            if request.path == "*":
-                # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
-                return Response(b"", 204)
-            fallback = self.server.fallback
-            result = None if fallback is None else fallback(request)
-            if result is None:
-                raise HTTPError(404)
-            return result
-        method = request.method
-        handler = table.get(method)
-        if handler is None:
-            if method == "HEAD" and "GET" in table:
-                handler = table["GET"]
-            else:
-                # RFC 9110 section 15.5.6: a 405 names the methods that there are.
-                methods = list(table)
-                if "GET" in table:
-                    methods.append("HEAD")
-                methods.append("OPTIONS")
-                allow = (("Allow", ", ".join(sorted(methods))),)
-                if method == "OPTIONS":
-                    return Response(b"", 204, headers=allow)
-                raise HTTPError(405, headers=allow)
-        if parameters is None:
-            return handler(request)
-        return handler(request, *parameters)
 
     async def _run(self, request, coroutine):
         try:
@@ -301,8 +262,7 @@ class HTTPConnection:
         self.server.count(101)
         transport.set_timeout(None)
         transport.write(response)
-        transport.protocol = make_protocol(transport)
-        transport.resume_reading()
+        transport.set_protocol(make_protocol(transport))
 
     # Bodies
 
@@ -466,6 +426,7 @@ class HTTPConnection:
             and not transport.queued
         ):
             # The usual end: a plain handler, whose client goes on. Reading never stopped.
+            self._idle_since = ticks_ms()
             transport.set_timeout(IDLE_TIMEOUT_MS)
         else:
             self._send_rest(piece)
@@ -583,6 +544,7 @@ class HTTPConnection:
         self._state = _HEAD
         self._body = self._piece = None
         transport = self.transport
+        self._idle_since = ticks_ms()
         transport.set_timeout(IDLE_TIMEOUT_MS)
         transport.resume_reading()
 

@@ -83,10 +83,11 @@ class Request:
     """
 
     minor = 1
+    task = None  # its handler's, when that is a coroutine
     connection = None  # the `connection.HTTPConnection`, once it has accepted the request
 
     @micropython.native
-    def __init__(self, method, target, status, minor, headers, end):
+    def __init__(self, method, target, minor, headers, end):
         # RFC 9112 section 3.2. A repeated Host has been refused by the parser.
         if "host" in headers:
             host = headers["host"]

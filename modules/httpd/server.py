@@ -1,9 +1,14 @@
-"""The server: routes, limits and listeners."""
+"""The server: which handler a request gets, limits and listeners."""
+
+from time import ticks_ms
 
 import micropython
+from http11 import unquote
 from transport import Group, Listener
 
 from .connection import HTTPConnection
+from .errors import HTTPError
+from .response import Response
 from .router import Router
 
 # Connections at a time when no group is given. lwIP has 16 sockets on our boards; the rest is for
@@ -71,13 +76,16 @@ class Server:
         self.router.add_table(table, context)
 
     def listen(self, host, port, ssl=None):
-        """Serve at (host, port) from now on; `transport.AddressError` when the port is taken.
+        """Serve at (host, port) from now on.
 
         Args:
             ssl: a `tls.SSLContext` with a certificate, for https://.
 
         Returns:
             The `transport.Listener`.
+
+        Raises:
+            transport.AddressError: the port is taken.
         """
         listener = Listener(host, port, self._connected, self.group, ssl=ssl)
         self.listeners.append(listener)
@@ -88,10 +96,62 @@ class Server:
         for listener in self.listeners:
             listener.close()
         self.listeners.clear()
+        now = ticks_ms()
         for connection in list(self.group.connections):
             protocol = connection.protocol
-            if isinstance(protocol, HTTPConnection) and protocol.server is self and protocol.idle:
-                connection.abort()
+            if isinstance(protocol, HTTPConnection) and protocol.server is self:
+                if connection.idle(now) >= 0:
+                    connection.abort()
+
+    @micropython.native
+    def dispatch(self, request):
+        """Call the handler of a request, which need not have a connection.
+
+        Returns:
+            What the handler returned: what `Response` describes, or a coroutine that will.
+
+        Raises:
+            HTTPError: the answer when there is no handler for it.
+            Exception: whatever the guard, the fallback or the handler raises.
+        """
+        if "%" in request.path:
+            try:
+                request.path = unquote(request.path)
+            except ValueError as error:
+                raise HTTPError(400, str(error))
+        guard = self.guard
+        if guard is not None:
+            result = guard(request)
+            if result is not None:
+                return result
+        table, parameters = self.router.find(request.path)
+        if table is None:
+            if request.path == "*":
+                # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
+                return Response(b"", 204)
+            fallback = self.fallback
+            result = None if fallback is None else fallback(request)
+            if result is None:
+                raise HTTPError(404)
+            return result
+        method = request.method
+        handler = table.get(method)
+        if handler is None:
+            if method == "HEAD" and "GET" in table:
+                handler = table["GET"]
+            else:
+                # RFC 9110 section 15.5.6: a 405 names the methods that there are.
+                methods = list(table)
+                if "GET" in table:
+                    methods.append("HEAD")
+                methods.append("OPTIONS")
+                allow = (("Allow", ", ".join(sorted(methods))),)
+                if method == "OPTIONS":
+                    return Response(b"", 204, headers=allow)
+                raise HTTPError(405, headers=allow)
+        if parameters is None:
+            return handler(request)
+        return handler(request, *parameters)
 
     @micropython.native
     def count(self, status):

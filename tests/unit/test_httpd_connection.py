@@ -1,6 +1,6 @@
 """httpd.connection without a socket: who makes room for others, answers without memory."""
 
-from time import ticks_add, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from httpd import Server, connection
 from httpd.connection import HTTPConnection
@@ -22,11 +22,16 @@ class Transport:
 
     def set_timeout(self, ms):
         self.timeout = ms
-        self.deadline = ticks_add(ticks_ms(), ms)
 
     def receive(self, data):
         buf = bytearray(data)
         assert self.protocol.data_received(buf, 0, len(buf)) == len(buf)
+
+
+def idle(protocol, later=0):
+    """Whether the connection may be closed to make room, `later` ms from now."""
+    since = protocol.idle_since
+    return since is not None and ticks_diff(ticks_add(ticks_ms(), later), since) >= 0
 
 
 def test_who_makes_room():
@@ -35,18 +40,19 @@ def test_who_makes_room():
     transport = Transport(server)
     protocol = transport.protocol
     # Connected: the request is on its way.
-    assert not protocol.idle and protocol.silent
-    transport.deadline = ticks_add(transport.deadline, -connection.HEAD_GRACE_MS)
-    assert protocol.idle and protocol.silent
+    assert not idle(protocol) and protocol.silent
+    assert idle(protocol, connection.HEAD_GRACE_MS) and protocol.silent
     transport.receive(GET)
     assert transport.timeout == connection.IDLE_TIMEOUT_MS
-    assert protocol.idle and protocol.silent
+    # From now until it is closed for its silence.
+    assert protocol.silent
+    for later in range(0, connection.IDLE_TIMEOUT_MS, 500):
+        assert idle(protocol, later), later
     # In a head: it has the same grace.
     buf = bytearray(GET[:10])
     assert protocol.data_received(buf, 0, 10) == 0
-    assert not protocol.idle and not protocol.silent
-    transport.deadline = ticks_add(transport.deadline, -connection.HEAD_GRACE_MS)
-    assert protocol.idle and not protocol.silent
+    assert not idle(protocol) and not protocol.silent
+    assert idle(protocol, connection.HEAD_GRACE_MS) and not protocol.silent
 
 
 def no_memory(*arguments):

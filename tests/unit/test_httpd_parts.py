@@ -20,7 +20,7 @@ sys.path.append(os.getcwd())
 def request(target="/", method="GET", **headers):
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     fields.setdefault("host", "device")
-    return Request(method, target, None, 1, fields, 0)
+    return Request(method, target, 1, fields, 0)
 
 
 def raises(kind, function, *args):
