@@ -17,8 +17,12 @@ A protocol has these methods; none of them may block or keep a reference to the 
 - `eof_received()`: the peer sends no more.
 - `timed_out()`: the deadline that the protocol set has passed.
 - `connection_lost(error)`: called exactly once, `error` is None after an orderly close.
-- `idle`: True while the connection may be closed to make room for another.
+- `idle_since`: None, or the `time.ticks_ms()` since when the connection may be closed to make room
+  for another; it may lie ahead.
 - `silent`, if need be: True while it may be closed when most others are silent too.
+
+A protocol hands the connection over by `Connection.set_protocol`; the next one gets the bytes that
+it didn't consume.
 """
 
 import lazy

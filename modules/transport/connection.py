@@ -92,9 +92,22 @@ class Connection:
             address = self._address = peer_address(address)
         return address
 
-    def idle(self):
-        """Whether it may be closed to make room for another."""
-        return self.protocol is not None and self.protocol.idle
+    def set_protocol(self, protocol):
+        """Deliver to `protocol` from now on, first what the one before it hasn't consumed."""
+        self.protocol = protocol
+        self.resume_reading()
+
+    def idle(self, now):
+        """How long it could have been closed to make room for another.
+
+        Args:
+            now: `time.ticks_ms()`.
+
+        Returns:
+            Milliseconds; below 0 while it can't be closed.
+        """
+        since = None if self.protocol is None else self.protocol.idle_since
+        return -1 if since is None else ticks_diff(now, since)
 
     def silent(self):
         """Whether its peer has asked for nothing that is not answered."""

@@ -4,6 +4,7 @@ import gc
 import socket
 from errno import EAGAIN
 from select import POLLIN
+from time import ticks_ms
 
 from micropython import const
 
@@ -48,22 +49,31 @@ class Group:
             self.connections.remove(connection)
 
     def make_room(self, secure=False):
-        """Close the connection that has been idle longest; False when none is idle.
+        """Close the connection that has been idle longest.
 
         Args:
             secure: only one with TLS will do.
+
+        Returns:
+            False when none is idle.
         """
+        now = ticks_ms()
         candidates = [c for c in self.connections if c.secure or not secure]
-        idle = [c for c in candidates if c.idle()]
-        if not idle:
+        found = None
+        longest = -1
+        for connection in candidates:
+            idle = connection.idle(now)
+            if idle > longest:
+                found, longest = connection, idle
+        if found is None:
             # The requests of new connections are on their way; but not of as many as that.
             silent = [c for c in candidates if c.silent()]
-            idle = silent if len(silent) > self.limit // 2 else ()
-        for connection in idle:
-            self.evicted += 1
-            connection.abort()
-            return True
-        return False
+            if len(silent) <= self.limit // 2:
+                return False
+            found = silent[0]
+        self.evicted += 1
+        found.abort()
+        return True
 
 
 def bound_socket(host, port, kind, backlog=None):
@@ -88,7 +98,7 @@ def bound_socket(host, port, kind, backlog=None):
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise AddressError("can't listen at {} port {}: {}".format(host, port, error))
+        raise AddressError(f"can't listen at {host} port {port}: {error}")
     return sock
 
 

@@ -46,11 +46,11 @@ class SecureConnection(Connection):
             do_handshake_on_connect=False,
         )
 
-    def idle(self):
+    def idle(self, now):
         began = self._began
-        if began is not None and ticks_diff(ticks_ms(), began) < HANDSHAKE_GRACE_MS:
-            return False
-        return super().idle()
+        if began is not None and ticks_diff(now, began) < HANDSHAKE_GRACE_MS:
+            return -1
+        return super().idle(now)
 
     def write(self, data):
         self._began = None
@@ -70,7 +70,7 @@ class SecureConnection(Connection):
             if error.errno == _CONN_EOF:
                 error = ConnectionLost("TLS: the peer ended the connection")
             else:
-                error = ConnectionLost("TLS: mbedTLS error -0x{:04X}".format(-error.errno))
+                error = ConnectionLost(f"TLS: mbedTLS error -0x{-error.errno:04X}")
         super().failed(error)
         if isinstance(error, OSError) and error.errno == ENOMEM:
             poller.report("no memory for TLS", error)

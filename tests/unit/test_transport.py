@@ -6,6 +6,7 @@ import io
 import os
 from errno import ENOMEM
 from hashlib import sha256
+from time import ticks_add, ticks_ms
 
 from heap import BLOCK_SIZE
 from sockets import HOST, free_port, wait_until
@@ -28,7 +29,7 @@ class Recorder:
         self.step = step
         self.received = bytearray()
         self.wanted = None
-        self.idle = False
+        self.idle_since = None
         self.sent_calls = 0
         self.ended = False
         self.timeouts = 0
@@ -260,11 +261,15 @@ async def test_group_limits_and_evicts_the_idle():
             clients.append(open_connection(HOST, pair.port, Recorder()))
         await wait_until(lambda: len(pair.group.connections) == 4)
         assert pair.group.accepted == 4
-        pair.protocols[1].idle = True
+        # Not the oldest is closed, but the one that has been idle longest.
+        for i, ago in enumerate((10, 1000, 20, -1000)):
+            pair.protocols[i].idle_since = ticks_add(ticks_ms(), -ago)
         clients.append(open_connection(HOST, pair.port, Recorder()))
         await wait_until(lambda: pair.group.evicted == 1)
         await wait_until(lambda: len(pair.group.connections) == 4)
         assert pair.protocols[1].lost == [None]
+        for protocol in pair.protocols:
+            protocol.idle_since = None
         clients.append(open_connection(HOST, pair.port, Recorder()))
         await wait_until(lambda: pair.group.refused == 1)
         # With more than half of them silent, the oldest of these is closed.
@@ -343,7 +348,7 @@ async def test_secure_client_is_idle_once_it_was_answered():
 
     def accept(connection, overloaded):
         protocols.append(Recorder(connection))
-        protocols[-1].idle = True
+        protocols[-1].idle_since = ticks_ms()
         return protocols[-1]
 
     group = Group(4, 1)
@@ -357,9 +362,9 @@ async def test_secure_client_is_idle_once_it_was_answered():
         await wait_until(lambda: protocols)
     (connection,) = group.connections
     # It may still be in its handshake: the other waits.
-    assert not connection.idle()
+    assert connection.idle(ticks_ms()) < 0
     connection.write(b"x")
-    assert connection.idle()
+    assert connection.idle(ticks_ms()) >= 0
     await wait_until(lambda: len(protocols) == 2)
     assert (group.evicted, group.refused) == (1, 0)
     listener.close()
