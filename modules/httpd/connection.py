@@ -56,7 +56,29 @@ _NO_MEMORY = (
 
 
 class HTTPConnection:
-    """The protocol of a `transport.Connection` that speaks HTTP/1.1."""
+    """The protocol of a `transport.Connection` that speaks HTTP/1.1.
+
+    Its states, and what leads from one to the next. A request that is answered at once, and whose
+    client goes on, leaves it in HEAD. A body is complete with its last byte, or when there is
+    none; it fails when it is malformed, too slow or cut off. An answer is the last one when either
+    side says so ("Connection: close"), the body has failed, or too much of it is left to skip.
+    A reset by the client closes it in any state.
+
+        From                           When                                          To
+        HEAD                           a request with a body needs time              BODY
+        HEAD                           a request without a body needs time           BUSY
+        BODY                           the body is complete, or has failed           BUSY
+        BODY BUSY                      the handler opens a stream                    STREAM
+        HEAD BODY BUSY STREAM          the client can't take all of the answer yet   SENDING
+        BUSY STREAM SENDING            answered, the body complete                   HEAD
+        HEAD BODY STREAM SENDING       answered, the body not complete               DISCARD
+        DISCARD                        the body is complete                          HEAD
+        HEAD BODY BUSY STREAM SENDING  answered for the last time, not complete      LINGER
+        HEAD BUSY STREAM SENDING       answered for the last time, complete          closed
+        HEAD                           a head that is malformed, slow or too big     LINGER
+        HEAD SENDING DISCARD LINGER    the client does nothing for too long          closed
+        HEAD STREAM DISCARD LINGER     the client leaves                             closed
+    """
 
     wanted = None
 
