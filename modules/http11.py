@@ -164,7 +164,7 @@ def _parse(buf, start, end, octets):
     n = _scan(buf, start, end, _offsets, _TOKEN, MAX_FIELDS)
     if n < 0:
         if n == -2:
-            raise BadMessage(431, "more than {} header fields".format(MAX_FIELDS))
+            raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
         raise BadMessage(400, "malformed header")
     offsets = _offsets
     decode = _lenient if offsets[3] else str
@@ -199,9 +199,9 @@ def parse_request(buf, start, end, make=RequestHead):
     size = (end if stop < 0 else stop + 4) - start
     if size >= MAX_REQUEST_LINE:
         if buf.find(b"\r\n", start, start + MAX_REQUEST_LINE) < 0:
-            raise BadMessage(414, "request line over {} bytes".format(MAX_REQUEST_LINE))
+            raise BadMessage(414, f"request line over {MAX_REQUEST_LINE} bytes")
         if size > MAX_HEAD or (stop < 0 and size == MAX_HEAD):
-            raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
+            raise BadMessage(431, f"header over {MAX_HEAD} bytes")
     if stop < 0:
         return None
     octets = memoryview(buf)[start:stop]
@@ -239,7 +239,7 @@ def parse_response(buf, start, end):
     stop = buf.find(b"\r\n\r\n", start, end)
     if stop < 0:
         if end - start >= MAX_HEAD:
-            raise BadMessage(431, "header over {} bytes".format(MAX_HEAD))
+            raise BadMessage(431, f"header over {MAX_HEAD} bytes")
         return None
     if buf.find(b" ", start, stop) == buf.rfind(b" ", start, buf.find(b"\r\n", start, stop + 2)):
         raise BadMessage(400, "malformed status line")
