@@ -8,7 +8,7 @@ from transport import Group, Listener, report, suspend, wake
 from . import frames, handshake
 from .connection import Connection, Options
 from .exceptions import ConnectionClosed
-from .http11 import Request
+from .http11 import Request, Response
 
 # Connections at a time when no group is given (see httpd.server.MAX_CONNECTIONS).
 MAX_CONNECTIONS = 12
@@ -267,6 +267,4 @@ class _Proposed:
 
     def respond(self, status, text):
         """Make the `Response` that refuses with a status and a text."""
-        from .http11 import Response
-
         return Response(status, body=text)
