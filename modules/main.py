@@ -18,17 +18,16 @@ def main():
     """Run until interrupted; KeyboardInterrupt passes through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
     gc.threshold(heap.SIZE // 8)
-    if not hasattr(board, "store"):
-        # A program on a computer, which has nothing of what a chip needs.
+    if board.chip is None:
         _run(Config(board.overrides))
         return
     from device.startup.boot import Boot
 
-    boot = Boot(board, log)
+    boot = Boot(board.chip, log)
     try:
         boot.start()
         try:
-            _run(Config(boot.overrides()), boot)
+            _run(Config(boot.overrides(board.overrides)), boot)
         except Exception as error:
             # The device's own app failed. After some of these starts the next is in safe mode.
             try:
@@ -36,7 +35,7 @@ def main():
 
                 recovery.keep(error)
             finally:
-                board.restart()
+                board.chip.restart()
     except KeyboardInterrupt:
         # For the REPL. What nobody serves any more is closed; its tasks don't go on in the next
         # event loop.
@@ -51,7 +50,7 @@ def _run(config, boot=None):
     if boot and boot.safe:
         from device.startup import recovery
 
-        text = "safe mode: {}\n{}".format(boot.safe, recovery.last())
+        text = f"safe mode: {boot.safe}\n{recovery.last()}"
     elif name == apps.DEVICE:
         text = None
     else:

@@ -237,72 +237,10 @@ def test_code_that_mpy_cross_refuses_names_the_file(tmp_path):
         manifests.compile_module(source, "bad.py", 0, "xtensawin", tmp_path / "bad.mpy")
 
 
-def test_the_shared_board_module_has_the_boards_interface():
-    names = ("IAM", "DEV", "CONNECTIONS", "SECURE_CONNECTIONS", "overrides", "extend", "ready")
-    names += ("reset", "resets", "trusted", "on_access_point")
-    names += ("store", "watchdog", "feed_always", "held", "deliberate", "restart")
-    program = """
-import sys, time, types
-machine = types.ModuleType("machine")
-machine.unique_id = lambda: bytes(range(6))
-network = types.ModuleType("network")
-network.hostname = print
-time.sleep_ms = lambda ms: time.sleep(ms / 1000)
-esp32 = types.ModuleType("esp32")
-esp32.NVS = lambda namespace: namespace
-sys.modules.update(machine=machine, network=network, esp32=esp32)
-sys.implementation._machine = "websock in QEMU with ESP32"
-import board
-assert all(hasattr(board, name) for name in sys.argv[1:])
-assert board.LAN == {"phy": "DP83848", "address": 1}
-assert board.overrides == {}
-assert board.SECURE_CONNECTIONS == 2
-near, far = ("192.168.4.2", 1), ("192.168.5.2", 1)
-assert board.trusted(far) and not board.on_access_point(far)
-
-class WLAN:
-    AP_IF, STA_IF = 1, 0
-    def __init__(self, number):
-        self.isconnected = lambda: False
-        self.active = lambda: up
-        self.ifconfig = lambda: ("192.168.4.1", "255.255.255.0", "", "")
-
-network.WLAN = WLAN
-network.AP_IF, network.STA_IF = 1, 0
-for up in (True, False):
-    for peer in (near, far):
-        expected = up and peer is near
-        assert board.trusted(peer) is board.on_access_point(peer) is expected
-class Pin:
-    IN, PULL_UP = 1, 2
-    def __init__(self, number, mode, pull):
-        asked.append(number)
-        self.value = lambda: 0
-
-# The BOOT button, which an ESP32 with Ethernet doesn't have to itself.
-machine.Pin = Pin
-for chip, lan, pin in (
-    ("ESP32", False, 0),
-    ("ESP32", True, None),
-    ("ESP32S3", False, 0),
-    ("ESP32S3", True, 0),
-    ("ESP32C3", False, 9),
-    ("ESP32C3", True, 9),
-):
-    sys.implementation._machine = "websock with " + chip
-    if lan:
-        network.LAN = None
-    asked = []
-    assert board.held() is (pin is not None), chip
-    assert asked == ([] if pin is None else [pin]), chip
-    network.__dict__.pop("LAN", None)
-machine.DEEPSLEEP_RESET, machine.SOFT_RESET = 4, 5
-for cause in (4, 5):
-    machine.reset_cause = lambda: cause
-    assert board.deliberate() is (cause == 4)
-"""
+def test_what_the_boards_share_on_the_emulated_chip():
     path = {"PYTHONPATH": str(boards.COMMON / "modules"), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = run([sys.executable, "-c", program, *names], env={**os.environ, **path})
+    program = Path(__file__).with_name("board_of_chips.py")
+    done = run([sys.executable, program], env={**os.environ, **path})
     assert done.returncode == 0, done.stderr
     assert done.stdout == "websock-030405\n"
 

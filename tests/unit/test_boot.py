@@ -74,12 +74,11 @@ class Watchdog:
         self.fed += 1
 
 
-class Board:
-    """What boot takes from a chip's board."""
+class Chip:
+    """A `board.chip`."""
 
     def __init__(self, store=None):
         self.store = store or Store()
-        self.overrides = {"http/port": 8080}
         self.button = False
         self.ordered = False
         self.dog = None
@@ -294,11 +293,11 @@ def test_a_factory_reset_is_one_for_the_copies_too():
             write(name, b"{}")
         copies.Copies(store).update()
         store.write("starts", b"\x01")
-        board.store = store
+        board.chip = Chip(store)
         try:
             config.Config().factory_reset()
         finally:
-            del board.store
+            board.chip = None
         assert store.values == {"starts": b"\x01"}
         assert os.listdir("/") == []
     with Mounted(flash, store) as mounted:
@@ -332,46 +331,46 @@ def test_copies_follow_the_files_and_are_written_only_when_they_change():
 # Safe mode
 
 
-def start(board):
+def start(chip):
     lines = []
-    return boot.Boot(board, lambda *line: lines.append(line)), lines
+    return boot.Boot(chip, lambda *line: lines.append(line)), lines
 
 
 def test_starts_that_do_not_last_lead_to_safe_mode_and_out_of_it_again():
-    board = Board()
+    chip = Chip()
     for _ in range(boot.CRASHES):
-        begun, lines = start(board)
+        begun, lines = start(chip)
         assert begun.safe == ""
-        assert begun.overrides() == board.overrides
-    begun, lines = start(board)
+        assert begun.overrides(board.overrides) == board.overrides
+    begun, lines = start(chip)
     assert begun.safe == "3 starts in a row ended within 60 s"
     assert lines == [("error", "safe mode: " + begun.safe)]
-    settings = begun.overrides()
+    settings = begun.overrides({"http/port": 8080})
     assert settings["http/port"] == 8080
     assert settings["app"] == "demo"
     assert settings["interfaces"] == []
     # It has been used: the next start is an ordinary one.
-    assert start(board)[0].safe == ""
+    assert start(chip)[0].safe == ""
 
 
 def test_the_button_leads_to_safe_mode():
-    board = Board()
-    board.button = True
-    assert start(board)[0].safe == "the BOOT button was held"
+    chip = Chip()
+    chip.button = True
+    assert start(chip)[0].safe == "the BOOT button was held"
 
 
 def test_starts_by_order_do_not_count():
-    board = Board()
-    board.ordered = True
+    chip = Chip()
+    chip.ordered = True
     for _ in range(2 * boot.CRASHES):
-        assert start(board)[0].safe == ""
-    assert board.store.values == {}
+        assert start(chip)[0].safe == ""
+    assert chip.store.values == {}
 
 
 def test_a_store_that_is_full_does_not_stop_the_device():
-    board = Board()
-    board.store.full = True
-    begun, lines = start(board)
+    chip = Chip()
+    chip.store.full = True
+    begun, lines = start(chip)
     assert begun.safe == ""
     assert "can't be counted" in lines[0][1]
 
@@ -394,27 +393,27 @@ async def until(condition):
 
 
 async def test_the_loop_feeds_the_watchdog_and_a_start_that_lasts_counts_as_none():
-    board = Board()
+    chip = Chip()
     for _ in range(boot.CRASHES):
-        begun, _ = start(board)
+        begun, _ = start(chip)
     feed, boot.FEED_MS = boot.FEED_MS, 1
     stable, boot.STABLE_MS = boot.STABLE_MS, 5
     try:
-        assert board.dog is None
+        assert chip.dog is None
         begun.start()
-        await until(lambda: board.dog and board.dog.fed > 10)
+        await until(lambda: chip.dog and chip.dog.fed > 10)
     finally:
         boot.FEED_MS, boot.STABLE_MS = feed, stable
-    assert board.store.values["starts"] == b"\x00"
-    assert start(board)[0].safe == ""
+    assert chip.store.values["starts"] == b"\x00"
+    assert start(chip)[0].safe == ""
 
 
 async def test_the_repl_does_not_end_by_the_watchdog():
-    board = Board()
-    begun, _ = start(board)
+    chip = Chip()
+    begun, _ = start(chip)
     begun.start()
-    await until(lambda: board.dog)
-    assert board.timer is None
+    await until(lambda: chip.dog)
+    assert chip.timer is None
     begun.release()
-    assert board.timer is board.dog
-    assert board.store.values["starts"] == b"\x00"
+    assert chip.timer is chip.dog
+    assert chip.store.values["starts"] == b"\x00"

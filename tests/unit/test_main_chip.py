@@ -33,7 +33,7 @@ class Watchdog:
 
 
 class Chip:
-    """The host's board with a chip's parts and apps of its own, for the time of a with block.
+    """The host's board with a chip, which this is too, and apps of its own, in a with block.
 
     An app is an exception that it ends with, or a coroutine function that it runs.
     """
@@ -51,18 +51,12 @@ class Chip:
     def __enter__(self):
         self.load, apps.load = apps.load, self.find
         self.path, recovery.PATH = recovery.PATH, "traceback.txt"
-        board.store = self.store
-        board.held = lambda: self.button
-        board.deliberate = lambda: False
-        board.restart = self.restart
-        board.watchdog = self.watchdog
-        board.feed_always = self.timers.append
+        board.chip = self
         return self
 
     def __exit__(self, *error):
         apps.load, recovery.PATH = self.load, self.path
-        del board.store, board.held, board.deliberate, board.restart
-        del board.watchdog, board.feed_always
+        board.chip = None
         sys.modules.pop("main", None)
 
     def find(self, name):
@@ -75,6 +69,17 @@ class Chip:
                 asyncio.run(app())
 
         return app_main
+
+    # As boards/board.pyi says
+
+    def held(self):
+        return self.button
+
+    def deliberate(self):
+        return False
+
+    def feed_always(self, dog):
+        self.timers.append(dog)
 
     def watchdog(self, timeout_ms):
         self.dogs.append(Watchdog())

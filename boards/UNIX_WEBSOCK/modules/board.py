@@ -1,20 +1,4 @@
-"""What differs between boards; here a program on this computer. Every board has this module.
-
-Names:
-    IAM, DEV: the device's default id and type.
-    CONNECTIONS: connections at a time by default.
-    SECURE_CONNECTIONS: how many of them may have TLS.
-    overrides: configuration by path that wins over the files (config.Config).
-    extend(server, group): add the board's own routes.
-    ready(http, sockets, https=None, names=None): the listeners and the portal's resolver (or None)
-        serve.
-    reset(): restart the device.
-    resets(): how often it was called since the program (the chip: the power) was started.
-    trusted(peer): whether a client with this address may use the device while no admin password
-        is set; on a chip those of its own access point.
-    on_access_point(peer): whether a client with this address is on the device's own access point.
-    local_port(listener): the port of one that could choose; a chip's never can.
-"""
+"""What differs between boards; here a program on this computer. See boards/board.pyi."""
 
 import os
 
@@ -28,6 +12,9 @@ DEV = "UNIX"
 # A desk computer has no shortage of sockets or memory; this is for finding leaks.
 CONNECTIONS = 64
 SECURE_CONNECTIONS = 16
+
+LAN = None
+chip = None
 
 # Set by websock.py from the program's arguments, before the device's modules are imported.
 overrides = {}
@@ -69,7 +56,7 @@ def ready(http, sockets, https=None, names=None):
         if listener is not None:
             port = local_port(listener)
             os.putenv(variable, str(port))
-            line += " {}://{}:{}/".format(scheme, host, port)
+            line += f" {scheme}://{host}:{port}/"
     print(line)
 
 

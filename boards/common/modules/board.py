@@ -1,29 +1,10 @@
-"""What differs between boards; here a chip of the ESP32 family. Every board has this module.
-
-Names:
-    IAM, DEV: the device's default id and type.
-    CONNECTIONS: connections at a time by default.
-    SECURE_CONNECTIONS: how many of them may have TLS.
-    LAN: default settings of the Ethernet interface (device.net.lan), None where there is none.
-    overrides: configuration by path that wins over the files (config.Config).
-    extend(server, group): add the board's own routes.
-    ready(http, sockets, https=None, names=None): the listeners and the portal's resolver (or None)
-        serve.
-    reset(): restart the device, by order.
-    resets(): how often the device was restarted by reset() since the power came on.
-    trusted(peer): whether a client with this address may use the device while no admin password
-        is set.
-    on_access_point(peer): whether a client with this address is on the device's own access point.
-    store, watchdog, feed_always, held, deliberate, restart: what device.startup.boot needs of a
-        chip.
-"""
+"""What differs between boards; here a chip of the ESP32 family. See boards/board.pyi."""
 
 import sys
-from time import sleep_ms
 
+import chip
 import machine
 import network
-from nvs_store import store
 
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "ESP32"
@@ -66,9 +47,14 @@ def ready(http, sockets, https=None, names=None):
     print("ready")
 
 
+def local_port(listener):
+    """None: MicroPython's sockets of lwIP have no getsockname."""
+    return None
+
+
 def reset():
     """Restart the chip, by order: the start does not count as one after a failure."""
-    store.remove("starts")
+    chip.store.remove("starts")
     machine.RTC().memory(_RESETS + (resets() + 1).to_bytes(4, "big"))
     machine.reset()
 
@@ -111,46 +97,3 @@ def _network(address, mask):
     for part, mask_part in zip(address.split("."), mask.split(".")):
         value = value << 8 | (int(part) & int(mask_part))
     return value
-
-
-def restart():
-    """Restart the chip after a failure, with time to read the console or to press Ctrl-C."""
-    sleep_ms(5000)
-    machine.reset()
-
-
-def watchdog(timeout_ms):
-    """Start the chip's watchdog; it can't be stopped again."""
-    return machine.WDT(timeout=timeout_ms)
-
-
-def feed_always(fed):
-    """Feed the watchdog from a timer from now on, while the REPL has the chip."""
-    machine.Timer(0).init(period=5000, callback=lambda timer: fed.feed())
-
-
-def deliberate():
-    """Whether this start follows an order: waking from deep sleep.
-
-    A soft reset is no order. Before the one of Ctrl-D comes Ctrl-C, after which the starts count
-    anew.
-    """
-    return machine.reset_cause() == machine.DEEPSLEEP_RESET
-
-
-def held():
-    """Whether the BOOT button is held.
-
-    At reset itself that starts the ROM's bootloader: press it right after. An ESP32 with Ethernet
-    may have the PHY's clock at that pin, and is not asked; the others have theirs on SPI.
-    """
-    chip = sys.implementation._machine
-    if hasattr(network, "LAN") and "ESP32S3" not in chip and "ESP32C3" not in chip:
-        return False
-    number = 9 if "ESP32C3" in chip else 0
-    button = machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
-    for _ in range(5):
-        if button.value():
-            return False
-        sleep_ms(10)
-    return True

@@ -103,7 +103,7 @@ class Lan:
         self._published = {}
         self._settings = None
         if network is not None and hasattr(network, "LAN"):
-            self._settings = config.section("lan") or getattr(board, "LAN", None)
+            self._settings = config.section("lan") or board.LAN
 
     def start(self):
         """Bring the interface up; does nothing when there is none. Failures are logged."""

@@ -50,7 +50,8 @@ def answer(device, request):
     if inside:
         # By address: to a name the phone would come only as long as it is on this network.
         port = device.config.get("http/port") or board.local_port(device.web.listeners[0])
-        location = "http://" + device.wifi.address + ("" if port == 80 else f":{port}") + "/"
+        if port:  # else it isn't known: the phone stays where it found the device
+            location = "http://" + device.wifi.address + ("" if port == 80 else f":{port}") + "/"
     return redirect(location, 302)
 
 

@@ -1,10 +1,6 @@
 """What a chip needs around the app: a safe mode, a watchdog, copies of its settings.
 
-The board gives what is the chip's: `store`, a small store outside of the filesystem with
-read(key), write(key, data) and remove(key); `watchdog(timeout_ms)`, which makes an object with
-feed(); `feed_always(watchdog)`; `held()`, whether the user asks for safe mode; `deliberate()`,
-whether this start follows an order and no failure; `restart()`. A board without `store`, which
-the host is, has nothing of this.
+A program on a computer, whose `board.chip` is None, has nothing of this.
 """
 
 import asyncio
@@ -29,42 +25,42 @@ class Boot:
     """One start of the device.
 
     Args:
-        board: the module `board`.
+        chip: `board.chip`.
         report: called with a level and a line.
 
     Attributes:
         safe: why this start is in safe mode, "" when it is not.
     """
 
-    def __init__(self, board, report):
-        self._board = board
+    def __init__(self, chip, report):
+        self._chip = chip
         self._report = report
         self._watchdog = None
         self.safe = ""
-        if board.deliberate():
+        if chip.deliberate():
             return
         count = self._count()
-        if board.held():
+        if chip.held():
             self.safe = "the BOOT button was held"
         elif count >= CRASHES:
-            self.safe = "{} starts in a row ended within {} s".format(count, STABLE_MS // 1000)
+            self.safe = f"{count} starts in a row ended within {STABLE_MS // 1000} s"
         self._set_count(0 if self.safe else count + 1)
         if self.safe:
             report("error", "safe mode: " + self.safe)
 
     def _count(self):
-        data = self._board.store.read(_COUNT)
+        data = self._chip.store.read(_COUNT)
         return data[0] if data else 0
 
     def _set_count(self, count):
         try:
-            self._board.store.write(_COUNT, bytes([count]))
+            self._chip.store.write(_COUNT, bytes([count]))
         except OSError as error:
-            self._report("error", "the starts can't be counted: {}".format(error))
+            self._report("error", f"the starts can't be counted: {error}")
 
-    def overrides(self):
-        """The configuration that wins: the board's own, and in safe mode SAFE."""
-        values = dict(self._board.overrides)
+    def overrides(self, values):
+        """The configuration that wins: `values`, the board's own, and in safe mode SAFE."""
+        values = dict(values)
         if self.safe:
             values.update(SAFE)
         return values
@@ -77,8 +73,8 @@ class Boot:
         from ..settings.copies import Copies
 
         if self._watchdog is None:
-            self._watchdog = self._board.watchdog(WATCHDOG_MS)
-        copies = Copies(self._board.store)
+            self._watchdog = self._chip.watchdog(WATCHDOG_MS)
+        copies = Copies(self._chip.store)
         elapsed = 0
         lasted = False
         while True:
@@ -91,7 +87,7 @@ class Boot:
                 try:
                     copies.update()
                 except (OSError, MemoryError) as error:
-                    self._report("error", "the settings can't be copied: {}".format(error))
+                    self._report("error", f"the settings can't be copied: {error}")
             await asyncio.sleep_ms(FEED_MS)
             elapsed += FEED_MS
 
@@ -99,4 +95,4 @@ class Boot:
         """Somebody interrupted the app for the REPL: the watchdog must not end that."""
         self._set_count(0)
         if self._watchdog is not None:
-            self._board.feed_always(self._watchdog)
+            self._chip.feed_always(self._watchdog)

@@ -1,0 +1,75 @@
+"""boards/common/modules/board.py and chip.py on this Python, beside stand-ins for the chip's own
+modules; run by test_boards.py with boards/common/modules on the path."""
+
+import sys
+import time
+import types
+
+machine = types.ModuleType("machine")
+machine.unique_id = lambda: bytes(range(6))
+network = types.ModuleType("network")
+network.hostname = print
+time.sleep_ms = lambda ms: time.sleep(ms / 1000)
+esp32 = types.ModuleType("esp32")
+esp32.NVS = lambda namespace: namespace
+sys.modules.update(machine=machine, network=network, esp32=esp32)
+sys.implementation._machine = "websock in QEMU with ESP32"
+
+import board  # noqa: E402
+import chip  # noqa: E402
+
+assert board.chip is chip
+assert board.LAN == {"phy": "DP83848", "address": 1}
+assert board.overrides == {}
+assert board.local_port(None) is None
+assert board.SECURE_CONNECTIONS == 2
+near, far = ("192.168.4.2", 1), ("192.168.5.2", 1)
+assert board.trusted(far) and not board.on_access_point(far)
+
+
+class WLAN:
+    AP_IF, STA_IF = 1, 0
+
+    def __init__(self, number):
+        self.isconnected = lambda: False
+        self.active = lambda: up
+        self.ifconfig = lambda: ("192.168.4.1", "255.255.255.0", "", "")
+
+
+network.WLAN = WLAN
+network.AP_IF, network.STA_IF = 1, 0
+for up in (True, False):
+    for peer in (near, far):
+        expected = up and peer is near
+        assert board.trusted(peer) is board.on_access_point(peer) is expected
+
+
+class Pin:
+    IN, PULL_UP = 1, 2
+
+    def __init__(self, number, mode, pull):
+        asked.append(number)
+        self.value = lambda: 0
+
+
+# The BOOT button, which an ESP32 with Ethernet doesn't have to itself.
+machine.Pin = Pin
+for name, lan, pin in (
+    ("ESP32", False, 0),
+    ("ESP32", True, None),
+    ("ESP32S3", False, 0),
+    ("ESP32S3", True, 0),
+    ("ESP32C3", False, 9),
+    ("ESP32C3", True, 9),
+):
+    sys.implementation._machine = "websock with " + name
+    if lan:
+        network.LAN = None
+    asked = []
+    assert chip.held() is (pin is not None), name
+    assert asked == ([] if pin is None else [pin]), name
+    network.__dict__.pop("LAN", None)
+machine.DEEPSLEEP_RESET, machine.SOFT_RESET = 4, 5
+for cause in (4, 5):
+    machine.reset_cause = lambda cause=cause: cause
+    assert chip.deliberate() is (cause == 4)
