@@ -67,7 +67,7 @@ class Device:
         self.wifi = Wifi(config, hub.update, log)
         hub.update(self.wifi.status())
         self.lan = None
-        if config.section("lan") or getattr(board, "LAN", None):
+        if config.section("lan") or board.LAN:
             from .net.lan import Lan
 
             self.lan = Lan(config, hub.update, log)
@@ -106,11 +106,7 @@ class Device:
         config = self.config
         http = self.web.listen(config.get("http/ip"), config.get("http/port"))
         sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
-        https = None
-        if config.get("https/port"):
-            from .routes.https import listen
-
-            https = listen(config, self.web)
+        https = self._listen_with_tls() if config.get("https/port") else None
         self.wifi.start()
         if self.lan is not None:
             self.lan.start()
@@ -129,6 +125,22 @@ class Device:
         finally:
             for task in tasks:
                 task.cancel()
+
+    def _listen_with_tls(self):
+        from .routes.https import Redirect, listen
+
+        web = self.web
+        listener = listen(self.config, web)
+        if listener is None:
+            return None
+        if self.group.limit == board.CONNECTIONS:
+            # The board's limit leaves sockets for two listeners.
+            self.group.limit -= 1
+        if self.config.get("https/redirect"):
+            port = self.config.get("https/port")
+            # Negative: any free port, which only the program's arguments can ask for.
+            web.guard = Redirect(web.guard, port if port > 0 else board.local_port(listener))
+        return listener
 
     async def handle(self, client, message):
         """Carry out one message of `client`: see `commands.Commands.handle`."""

@@ -30,8 +30,9 @@ class Server:
         statuses: number of responses by status code.
         guard: called with each request before its handler; what it returns, unless None, is the
             answer in the handler's place, and an `HTTPError` that it raises too.
-        fallback: called with a request whose path has no route; what it returns, unless None, is
-            the answer instead of 404.
+        fallback: called with a request that the guard refuses by an `HTTPError`, or whose path
+            has no route; what it returns, unless None, is the answer instead of the refusal or
+            of 404.
     """
 
     guard = None
@@ -120,19 +121,21 @@ class Server:
             except ValueError as error:
                 raise HTTPError(400, str(error))
         guard = self.guard
-        if guard is not None:
-            result = guard(request)
+        try:
+            result = None if guard is None else guard(request)
             if result is not None:
                 return result
-        table, parameters = self.router.find(request.path)
-        if table is None:
-            if request.path == "*":
-                # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
-                return Response(b"", 204)
+            table, parameters = self.router.find(request.path)
+            if table is None:
+                if request.path == "*":
+                    # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
+                    return Response(b"", 204)
+                raise HTTPError(404)
+        except HTTPError as error:
             fallback = self.fallback
             result = None if fallback is None else fallback(request)
             if result is None:
-                raise HTTPError(404)
+                raise error
             return result
         method = request.method
         handler = table.get(method)

@@ -2,7 +2,7 @@
 
 from time import ticks_add, ticks_diff, ticks_ms
 
-from httpd import Server, connection
+from httpd import HTTPError, Server, connection
 from httpd.connection import HTTPConnection
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -105,3 +105,42 @@ def test_no_memory_in_a_handler():
     assert b"Connection: close" not in transport.out
     transport.receive(GET)
     assert server.statuses == {503: 2}
+
+
+def test_the_fallback_answers_what_the_guard_refuses_and_what_has_no_route():
+    def guard(request):
+        if request.path == "/redirected":
+            return "guard"
+        if request.path != "/open":
+            raise HTTPError(401)
+
+    asked = []
+
+    def fallback(request):
+        asked.append(request.path)
+        return "fallback" if request.path == "/other" else None
+
+    server = Server()
+    server.guard, server.fallback = guard, fallback
+    for path in ("/closed", "/other"):
+        server.route(path, lambda request: "route")
+    for path, status, body in (
+        ("/redirected", b"200", b"guard"),
+        ("/open", b"404", b"Not Found"),
+        ("/closed", b"401", b"Unauthorized"),
+        ("/other", b"200", b"fallback"),
+    ):
+        transport = Transport(server)
+        transport.receive(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+        head, _, text = transport.out.partition(b"\r\n\r\n")
+        assert head.split(b" ")[1] == status and text.strip() == body, transport.out
+    assert asked == ["/open", "/closed", "/other"]
+    # A handler's own error is its answer.
+    server.guard = None
+
+    def handler(request):
+        raise HTTPError(404)
+
+    server.route("/mine", handler)
+    Transport(server).receive(b"GET /mine HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert asked == ["/open", "/closed", "/other"]

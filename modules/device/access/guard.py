@@ -17,12 +17,10 @@ class Guard:
 
     Args:
         access: the `access.Access`.
-        fallback: the `httpd.Server.fallback`, asked about who may not use the device, too.
     """
 
-    def __init__(self, access, fallback):
+    def __init__(self, access):
         self._access = access
-        self._fallback = fallback
 
     def __call__(self, request):
         # Another site's page may send a request here with what its visitor's browser knows.
@@ -34,11 +32,6 @@ class Guard:
         access = self._access
         if access.allows(request, request.peer):
             return None
-        if path != "/":
-            # Whether there is such a path or not, it may be another host's.
-            response = self._fallback(request)
-            if response is not None:
-                return response
         if not access.has_password:
             raise HTTPError(403, "set a password over the device's own access point first")
         if path == "/":

@@ -21,28 +21,20 @@ def listen(config, server):
     Raises:
         AddressError: the port that the program's user asked for is taken.
     """
-    port = config.get("https/port")
     try:
         context = load(config.get("https/cert"), config.get("https/key"))
-        listener = server.listen(config.get("https/ip"), max(port, 0), context)
+        listener = server.listen(config.get("https/ip"), max(config.get("https/port"), 0), context)
     except AddressError as error:
         if "https/port" in board.overrides:
             raise
-        log("error", "HTTPS is off: {}".format(error))
+        log("error", f"HTTPS is off: {error}")
         return None
     except Unusable as error:
-        log("error", "HTTPS is off: {}".format(error))
+        log("error", f"HTTPS is off: {error}")
         return None
     except (MemoryError, OSError) as error:
-        log("error", "HTTPS is off: no memory for TLS ({})".format(error))
+        log("error", f"HTTPS is off: no memory for TLS ({error})")
         return None
-    if server.group.limit == board.CONNECTIONS:
-        # The board's limit leaves sockets for two listeners.
-        server.group.limit -= 1
-    if config.get("https/redirect"):
-        if port < 0:
-            port = board.local_port(listener)
-        server.guard = Redirect(server.guard, port)
     return listener
 
 
