@@ -104,6 +104,23 @@ def test_bad_field_is_reported_and_its_default_used():
         config = in_folder({"app.json": content}, Config)
         assert config.problems == [problem], config.problems
         assert config.get("http/port") == 80 and config.get("app") == "demo"
+    network = {
+        "ap": {"essid": "x" * 33, "password": "short", "channel": 99, "authmode": 10},
+        "sta": {"ssid": "x" * 33, "pass": "x" * 65},
+    }
+    config = in_folder({"network.json": network}, Config)
+    assert config.problems == [
+        "ap/essid must have 0 to 32 bytes",
+        "ap/authmode must be 0 to 9",
+        "ap/password the password must have 8 to 63 bytes, be 64 hexadecimal digits, or be empty",
+        "ap/channel must be 1 to 13",
+        "sta/ssid must have 0 to 32 bytes",
+        "sta/pass must have 0 to 64 bytes",
+    ], config.problems
+    for section in network:
+        for name in network[section]:
+            path = f"{section}/{name}"
+            assert config.get(path) == Config().get(path), path
     config = in_folder({"network.json": {"device": {"iam": "a/b"}, "ap": {"hidden": 1}}}, Config)
     assert len(config.problems) == 2
     assert config.get("ap/hidden") is False

@@ -27,14 +27,7 @@ SCAN_MAX = 32
 PASSWORD_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 PASSWORD_LENGTH = 12
 
-AUTH_OPEN = 0
-AUTH_WPA2_PSK = 3
-_CHANNEL_MAX = const(13)
-
-# As in credentials.
-_SSID_MAX = const(32)
-_PASSWORD_MIN = const(8)
-_PASSWORD_MAX = const(63)
+AUTH_OPEN = const(0)
 
 # What status() says besides failures (modnetwork.h).
 _IDLE = const(1000)
@@ -43,15 +36,16 @@ _GOT_IP = const(1010)
 
 
 class WifiError(Exception):
-    """What was asked for cannot be done now; the text says why, for the user."""
+    """What was asked for can't be done now; the text says why, for the user."""
 
 
 class Wifi:
     """Keeps the access point up and the station on its network.
 
-    `config` has get(path, default), set(path, value) and save(); used are ap/essid, ap/authmode,
-    ap/password, ap/hidden, ap/channel, sta/ssid and sta/pass. `publish(state)` gets a dict of
-    the wifi/* keys that changed, `log(level, text)` a line for the log.
+    Args:
+        config: the `config.Config`; used are ap/* and sta/*.
+        publish: called with a dict of the wifi/* keys that changed.
+        log: called with a level and a line.
     """
 
     # One attempt to join, which includes DHCP; a slow router takes 10 s.
@@ -142,27 +136,21 @@ class Wifi:
             )
 
     def _access_point_settings(self):
-        essid = self._config.get("ap/essid")
-        if not essid or len(essid.encode()) > _SSID_MAX:
-            essid = "websock-" + self._station.config("mac")[-3:].hex()
+        config = self._config
         settings = {
-            "essid": essid,
-            "authmode": self._config.get("ap/authmode", AUTH_WPA2_PSK),
-            "hidden": bool(self._config.get("ap/hidden", False)),
+            "essid": config.get("ap/essid") or "websock-" + self._station.config("mac")[-3:].hex(),
+            "authmode": config.get("ap/authmode"),
+            "hidden": config.get("ap/hidden"),
+            "channel": config.get("ap/channel"),
         }
-        channel = self._config.get("ap/channel")
-        if channel and 1 <= channel <= _CHANNEL_MAX:
-            settings["channel"] = channel
         if settings["authmode"] != AUTH_OPEN:
             settings["password"] = self._access_point_password()
         return settings
 
     def _access_point_password(self):
         password = self._config.get("ap/password")
-        if password and _PASSWORD_MIN <= len(password.encode()) <= _PASSWORD_MAX:
-            return password
         if password:
-            self._log("error", "access point: the password in network.json has no 8 to 63 bytes")
+            return password
         password = "".join([PASSWORD_ALPHABET[b & 31] for b in os.urandom(PASSWORD_LENGTH)])
         self._config.set("ap/password", password)
         try:
@@ -201,7 +189,7 @@ class Wifi:
             "wifi/net/ip": "",
             "wifi/net/gw": "",
             "wifi/net/dns": "",
-            "wifi/stored/ssid": self._config.get("sta/ssid") or "",
+            "wifi/stored/ssid": self._config.get("sta/ssid"),
         }
         state.update(self._test_state)
         if self._station is None:
@@ -253,7 +241,7 @@ class Wifi:
             self._failures = 0
             self._last_reason = ""
         else:
-            self._log("warning", "station: off the network")
+            self._log("error", "station: off the network")
             self._next_attempt = None
 
     def _credentials(self):
@@ -261,7 +249,7 @@ class Wifi:
         if self._tested:
             return self._tested
         ssid = self._config.get("sta/ssid")
-        return (ssid, self._config.get("sta/pass") or "") if ssid else None
+        return (ssid, self._config.get("sta/pass")) if ssid else None
 
     def _is_attempt_due(self):
         if not self._station.active() or not self._credentials():
@@ -282,7 +270,7 @@ class Wifi:
             return
         if reason != self._last_reason:
             self._last_reason = reason
-            self._log("warning", f"station: {ssid}: {reason}")
+            self._log("error", f"station: {ssid}: {reason}")
         self._tested = None
         self._failures += 1
         self._next_attempt = ticks_add(ticks_ms(), self._pause())
@@ -372,9 +360,13 @@ class Wifi:
     # What clients ask for
 
     async def scan(self):
-        """The networks around: [{"ssid", "rssi", "channel", "secure"}], strongest first.
+        """Look for networks, which blocks everything for some 2 s on the chip.
 
-        Blocks everything for some 2 s on the chip. Raises WifiError.
+        Returns:
+            [{"ssid", "rssi", "channel", "secure"}], strongest first.
+
+        Raises:
+            WifiError: it can't be done now.
         """
         self.require_station()
         if self._test_state["wifi/test/running"]:
@@ -410,11 +402,16 @@ class Wifi:
         return networks[:SCAN_MAX]
 
     async def test(self, ssid, password=""):
-        """Try a network: (True, "") with the station on it, or (False, reason).
+        """Try a network, and publish wifi/test/*.
 
-        After a failure the station goes back to the stored network, if there is one. Publishes
-        wifi/test/*. Raises ValueError for an SSID or password that cannot be, and WifiError when
-        there is no station or another test is running.
+        After a failure the station goes back to the stored network, if there is one.
+
+        Returns:
+            (True, "") with the station on it, or (False, reason).
+
+        Raises:
+            ValueError: an SSID or password that can't be.
+            WifiError: there is no station, or another test is running.
         """
         from ..settings.credentials import check
 
@@ -472,8 +469,11 @@ class Wifi:
     def store(self, ssid, password=""):
         """Save the network to join from now on.
 
-        A station that is on another network stays there until it loses it, or a restart. Raises
-        ValueError for an SSID or password that cannot be, OSError when it cannot be saved.
+        A station that is on another network stays there until it loses it, or a restart.
+
+        Raises:
+            ValueError: an SSID or password that can't be.
+            OSError: it can't be saved.
         """
         from ..settings.credentials import check
 
@@ -487,7 +487,11 @@ class Wifi:
         self._refresh()
 
     def require_station(self):
-        """Raise WifiError unless there is a station that can join a network."""
+        """See that there is a station that can join a network.
+
+        Raises:
+            WifiError: there is none.
+        """
         if self._station is None:
             raise WifiError("this device has no Wi-Fi")
         if not self._station.active():

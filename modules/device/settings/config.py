@@ -15,7 +15,7 @@ NETWORK = "/network.json"
 APP = "/app.json"
 SECRETS = "/secrets.json"
 
-# The admin password's hash, which auth.Access keeps; nothing in it is a field.
+# The admin password's hash, which access.Access keeps; nothing in it is a field.
 ADMIN = "/admin.json"
 
 
@@ -80,7 +80,7 @@ def check(kind, least, most, value):
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise ValueError("must be a whole number" if whole else "must be a number")
         if not least <= value <= most:
-            raise ValueError("must be {} to {}".format(least, most))
+            raise ValueError(f"must be {least} to {most}")
     else:
         _check_text(kind, least, most, value)
     return value
@@ -96,7 +96,7 @@ def _check_text(kind, least, most, value):
     if not isinstance(value, str):
         raise ValueError("must be text")
     if not least <= len(value.encode()) <= most:
-        raise ValueError("must have {} to {} bytes".format(least, most))
+        raise ValueError(f"must have {least} to {most} bytes")
     if any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise ValueError("must not have control characters")
     if kind == "password":
@@ -125,8 +125,12 @@ def _board_default(path):
     return None
 
 
-# Written to SECRETS only; read from the other files too, where a person may have put them.
+# Written to SECRETS only; read from the file of their neighbours too, where a person may have put
+# them.
 _SECRET = ("ap/password", "sta/pass", "home/token")
+
+# The objects of NETWORK; all others are in APP.
+_OF_NETWORK = ("device", "ap", "sta")
 
 # Known in the files of the example that this product's file formats come from, and not used.
 _IGNORED = ("wsserver",)
@@ -157,12 +161,8 @@ class Config:
             self._load(field)
         self._report_unknown()
 
-    def get(self, path, default=None):
-        """The value of a field.
-
-        Args:
-            path: one of the fields above.
-            default: instead of the field's own default.
+    def get(self, path):
+        """The value of a field, one of those above.
 
         Raises:
             KeyError: there is no such field.
@@ -171,10 +171,8 @@ class Config:
             return self._overrides[path]
         if path in self._values:
             return self._values[path]
-        field_default = _field(path)[4]
-        if field_default is None:
-            field_default = _board_default(path)
-        return field_default if default is None else default
+        _, _, _, _, default = _field(path)
+        return _board_default(path) if default is None else default
 
     def set(self, path, value):
         """Change a field; `save` makes it last.
@@ -183,7 +181,8 @@ class Config:
             KeyError: there is no such field.
             ValueError: the value can't be used; the text says what it must be.
         """
-        check(*_field(path)[1:4], value)
+        _, kind, least, most, _ = _field(path)
+        check(kind, least, most, value)
         if path == "app" and not is_app_name(value):
             raise ValueError("must have only letters, digits and _")
         if path == "interfaces":
@@ -225,10 +224,10 @@ class Config:
 
     def factory_reset(self):
         """Remove all files, and a chip's copies of them; the next boot is a first boot."""
-        if hasattr(board, "store"):
+        if board.chip is not None:
             from .copies import forget
 
-            forget(board.store)
+            forget(board.chip.store)
         for name in (NETWORK, APP, SECRETS, ADMIN):
             storage.erase(name)
 
@@ -236,14 +235,14 @@ class Config:
 
     def _objects(self, path):
         # The objects in which a field may stand, the most particular first.
-        if path.startswith(("device/", "ap/", "sta/")):
-            return [self._files[NETWORK]]
-        top = self._files[APP]
+        top = self._files[_file_of(path)]
+        if top is self._files[NETWORK]:
+            return [top]
         sections = [top.get(name) for name in self._sections if name != path.split("/")[0]]
         return [section for section in sections if isinstance(section, dict)] + [top]
 
     def _load(self, field):
-        path = field[0]
+        path, kind, least, most, _ = field
         value = None
         for tree in self._objects(path):
             value = _walk(tree, path)
@@ -253,9 +252,9 @@ class Config:
             value = self._secret(path)
         if value is not None:
             try:
-                self._values[path] = check(*field[1:4], value)
+                self._values[path] = check(kind, least, most, value)
             except ValueError as error:
-                self.problems.append("{} {}".format(path, error))
+                self.problems.append(f"{path} {error}")
 
     def _put(self, path, value):
         objects = self._objects(path)
@@ -271,16 +270,15 @@ class Config:
             tree[head][rest] = value
         else:
             tree[head] = value
-        self._changed.add(NETWORK if objects[-1] is self._files[NETWORK] else APP)
+        self._changed.add(_file_of(path))
 
     def _forget(self, path):
         head, _, rest = path.partition("/")
         self._values.pop(path, None)
-        objects = self._objects(path)
-        for top in objects:
+        for top in self._objects(path):
             tree = top.get(head)
             if isinstance(tree, dict) and tree.pop(rest, None) is not None:
-                self._changed.add(NETWORK if objects[-1] is self._files[NETWORK] else APP)
+                self._changed.add(_file_of(path))
 
     def _secret(self, path):
         secrets = self._files[SECRETS]
@@ -307,7 +305,7 @@ class Config:
         self._changed.add(SECRETS)
 
     def _report_unknown(self):
-        known = [field[0] for field in _FIELDS]
+        known = [path for path, _, _, _, _ in _FIELDS]
         heads = [path.split("/")[0] for path in known]
         network, app = self._files[NETWORK], self._files[APP]
         self._report_in(network, "network.json", known, _IGNORED)
@@ -325,13 +323,18 @@ class Config:
             if isinstance(value, dict):
                 unknown = [key + "/" + name for name in sorted(value)]
             elif any(path.startswith(key + "/") for path in known):
-                self.problems.append("{}: {} must be an object".format(place, key))
+                self.problems.append(f"{place}: {key} must be an object")
                 continue
             else:
                 unknown = [key]
             for path in unknown:
                 if path not in known:
-                    self.problems.append("{}: unknown field {}".format(place, path))
+                    self.problems.append(f"{place}: unknown field {path}")
+
+
+def _file_of(path):
+    # Of a secret: the one that a person may have put it into.
+    return NETWORK if path.partition("/")[0] in _OF_NETWORK else APP
 
 
 def _field(path):

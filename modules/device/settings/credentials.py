@@ -11,7 +11,11 @@ KEY_DIGITS = 64
 
 
 def check_ssid(ssid):
-    """Raise ValueError unless `ssid` is a str of 1 to 32 bytes as UTF-8."""
+    """Check a network's name, a str of 1 to 32 bytes as UTF-8.
+
+    Raises:
+        ValueError: the text says what it must be.
+    """
     if not isinstance(ssid, str):
         raise ValueError("the SSID must be text")
     data = ssid.encode()
@@ -22,7 +26,11 @@ def check_ssid(ssid):
 
 
 def check_password(password):
-    """Raise ValueError unless `password` is "" or what WPA takes."""
+    """Check a network's password: "" for none, or what WPA takes.
+
+    Raises:
+        ValueError: the text says what it must be.
+    """
     if not isinstance(password, str):
         raise ValueError("the password must be text")
     size = len(password.encode())
@@ -39,6 +47,10 @@ def check_password(password):
 
 
 def check(ssid, password):
-    """Raise ValueError unless both can be those of a network."""
+    """Check a network's name and password.
+
+    Raises:
+        ValueError: one of them can't be.
+    """
     check_ssid(ssid)
     check_password(password)
