@@ -34,7 +34,7 @@ INTERFACES_MAX = 16
 NAME_MAX = 32
 
 # State keys begin with the interface's name; these begin the device's own.
-RESERVED_NAMES = ("wifi", "home")
+RESERVED_NAMES = ("wifi", "lan", "home")
 
 
 def create(config, emit):

@@ -36,6 +36,19 @@ BELOW = {
 }
 OURS = set(BELOW) | {"assets", "board", "build_info"}
 
+# The same inside of device/: its rooms, and the modules that stand in none.
+ROOMS = {
+    "log": set(),
+    "settings": set(),
+    "startup": {"log", "settings"},
+    "access": {"log", "settings"},
+    "net": {"log", "settings"},
+    "hub": {"log"},
+    "commands": {"log", "net", "settings"},
+    "routes": {"access", "commands", "log", "net"},
+    "device": {"access", "commands", "hub", "log", "net", "routes"},
+}
+
 # Bytes in, bytes and events out.
 SANS_IO = (
     "device/net/dns.py",
@@ -62,6 +75,21 @@ def imported(file):
             yield node.module.split(".")[0]
 
 
+def rooms_imported(source, package):
+    """The rooms of device/ that a module in `package`, (), ("net",)..., imports by its place."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = node.module.split(".") if node.module else []
+        if node.level:
+            path = [*package[: len(package) + 1 - node.level], *module]
+        elif module[0] == "device":
+            path = module[1:]
+        else:
+            continue
+        yield from path[:1] or [alias.name for alias in node.names]
+
+
 def layer_of(file):
     return file.relative_to(MODULES).parts[0].removesuffix(".py")
 
@@ -73,6 +101,26 @@ def test_imports_point_down(file):
     assert set(imported(file)) & OURS <= allowed
 
 
+DEVICE = MODULES / "device"
+
+
+@pytest.mark.parametrize(
+    "file", sorted(DEVICE.rglob("*.py")), ids=lambda file: str(file.relative_to(DEVICE))
+)
+def test_imports_of_rooms_point_down(file):
+    parts = file.relative_to(DEVICE).parts
+    room = parts[0].removesuffix(".py")
+    if room != "__init__":
+        assert set(rooms_imported(file.read_text(), parts[:-1])) <= ROOMS[room] | {room}
+
+
+def test_rooms_imported_are_found():
+    source = "from . import dns\nfrom .wifi import A\nfrom .. import log\nfrom ..a.b import c\n"
+    source += "from device.routes.api import d\nfrom httpd import x\nimport os"
+    assert set(rooms_imported(source, ("net",))) == {"net", "log", "a", "routes"}
+    assert set(rooms_imported("from .net.lan import x\nfrom . import hub", ())) == {"net", "hub"}
+
+
 @pytest.mark.parametrize("name", SANS_IO)
 def test_protocol_code_does_no_io(name):
     assert not set(imported(MODULES / name)) & IO
@@ -80,3 +128,5 @@ def test_protocol_code_does_no_io(name):
 
 def test_frozen_modules_that_lead_elsewhere_are_known():
     assert {layer_of(file) for file in MODULES.rglob("*.py")} == set(BELOW)
+    rooms = {path.stem for path in DEVICE.iterdir() if path.name != "__pycache__"}
+    assert rooms == set(ROOMS) | {"__init__"}

@@ -106,10 +106,6 @@ class Sessions:
         if session is not None:
             self._sessions.remove(session)
 
-    def end_all(self):
-        """End every session."""
-        self._sessions.clear()
-
     def _find(self, token):
         if not token:
             return None
