@@ -64,7 +64,8 @@ class NotServed(Exception):
 def image(heap, *options):
     """The 32-bit image with `heap` bytes and further options; gives its HTTP port.
 
-    Raises NotServed when it doesn't come up.
+    Raises:
+        NotServed: it doesn't come up.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
         process = subprocess.Popen(
@@ -237,7 +238,8 @@ def expect(status, path, head):
 def load_page(port, sockets):
     """What CONNECTIONS connections do at once, of which `sockets` become WebSockets.
 
-    Raises NotServed or OSError when one isn't served.
+    Raises:
+        NotServed, OSError: one isn't served.
     """
     with contextlib.ExitStack() as stack:
         connections = [httpload.open_connection(port) for _ in range(CONNECTIONS)]

@@ -24,7 +24,11 @@ def request_for(path):
 
 
 def get(connection, path):
-    """One request on an open connection: (head, body). Raises ConnectionError when cut short."""
+    """One request on an open connection: (head, body).
+
+    Raises:
+        ConnectionError: it was cut short.
+    """
     connection.sendall(request_for(path))
     received = b""
     while b"\r\n\r\n" not in received:
@@ -97,7 +101,8 @@ class Client:
 def measure(port, path, clients=8, seconds=2.0):
     """Responses per second from 127.0.0.1:port at `path`.
 
-    Raises ConnectionError when the server refuses, closes early or answers another status.
+    Raises:
+        ConnectionError: the server refuses, closes early or answers another status.
     """
     with open_connection(port) as probe:
         head, body = get(probe, path)

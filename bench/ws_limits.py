@@ -49,7 +49,11 @@ def frame(payload):
 
 
 def receive(sock, length):
-    """Exactly `length` bytes. Raises ConnectionError when the server closes before."""
+    """Exactly `length` bytes.
+
+    Raises:
+        ConnectionError: the server closes before.
+    """
     data = bytearray()
     while len(data) < length:
         piece = sock.recv(length - len(data))

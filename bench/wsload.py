@@ -27,7 +27,11 @@ class Result:
 
 
 def open_websocket(port, path):
-    """A connected socket after the opening handshake. Raises ConnectionError when refused."""
+    """A connected socket after the opening handshake.
+
+    Raises:
+        ConnectionError: the server refuses.
+    """
     connection = open_connection(port)
     connection.sendall(
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -76,7 +80,8 @@ class Client:
 def measure(port, path, size, clients=8, seconds=2.0):
     """Echoes of `size` bytes from 127.0.0.1:port at `path`.
 
-    Raises ConnectionError when the server refuses, closes early or sends more than the echo.
+    Raises:
+        ConnectionError: the server refuses, closes early or sends more than the echo.
     """
     frame = masked_frame(size)
     reply_length = 1 + len(length_field(size, 0)) + size

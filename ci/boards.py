@@ -66,7 +66,11 @@ class Partition:
 
 
 def load(folder):
-    """Read a board's board.json. Raises BuildError with what is wrong in it."""
+    """Read a board's board.json.
+
+    Raises:
+        BuildError: the text says what is wrong in it.
+    """
     path = Path(folder) / "board.json"
     try:
         data = json.loads(path.read_text())
@@ -94,7 +98,11 @@ def read_all(folder=BOARDS):
 
 
 def find(name, variant="", folder=BOARDS):
-    """The board `name`. Raises BuildError with what there is when it or the variant is unknown."""
+    """The board `name`.
+
+    Raises:
+        BuildError: it or the variant is unknown; the text says what there is.
+    """
     known = read_all(folder)
     if name not in known:
         raise BuildError(f"there is no board {name!r}; there are {', '.join(known)}")
@@ -139,7 +147,11 @@ def parse_partitions(text):
 
 
 def check_partitions(partitions, flash_size):
-    """Raise BuildError when partitions overlap, are out of line, or do not fit the flash."""
+    """Check that partitions lie in order and fit the flash.
+
+    Raises:
+        BuildError: they overlap, are out of line, or don't fit.
+    """
     end = PARTITION_TABLE_OFFSET + PARTITION_TABLE_SIZE
     for partition in sorted(partitions, key=lambda partition: partition.offset):
         if partition.offset < end:
@@ -156,7 +168,11 @@ def check_partitions(partitions, flash_size):
 
 
 def partition(label, partitions):
-    """The partition with that name. Raises BuildError when there is none."""
+    """The partition with that name.
+
+    Raises:
+        BuildError: there is none.
+    """
     for candidate in partitions:
         if candidate.name == label:
             return candidate

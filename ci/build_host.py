@@ -37,7 +37,11 @@ TARGETS = {"64": Target("host", 64), "32": Target("host32", 32)}
 
 
 def compiler():
-    """The C compiler: $CC, else gcc, else cc. Raises BuildError when there is none."""
+    """The C compiler: $CC, else gcc, else cc.
+
+    Raises:
+        BuildError: there is none.
+    """
     for name in (os.environ.get("CC"), "gcc", "cc"):
         if name and shutil.which(name.split()[0]):
             return name
@@ -106,7 +110,11 @@ UNWANTED = ("BUILD", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "V")
 
 
 def run(command, environment, log):
-    """Run one make; its output goes to the end of `log`. Raises BuildError with the log's tail."""
+    """Run one make; its output goes to the end of `log`.
+
+    Raises:
+        BuildError: it failed; the text has the log's tail.
+    """
     with open(log, "a") as output:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -116,7 +124,11 @@ def run(command, environment, log):
 
 
 def check_32_bit(cc):
-    """Raise BuildError unless the compiler can make 32-bit programs."""
+    """Check that the compiler can make 32-bit programs.
+
+    Raises:
+        BuildError: it can't.
+    """
     program = b'#include <stdio.h>\nint main(void) { return puts("") < 0; }\n'
     command = [*cc.split(), "-m32", "-x", "c", "-", "-o", os.devnull]
     if subprocess.run(command, input=program, capture_output=True).returncode:

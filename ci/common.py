@@ -14,7 +14,7 @@ LOG_TAIL_LINES = 30
 
 
 class BuildError(Exception):
-    """A step cannot go on. The text is for the person at the terminal: cause, then what to do."""
+    """A step can't go on. The text is for the person at the terminal: cause, then what to do."""
 
 
 def say(line):

@@ -20,7 +20,11 @@ def key_of(requirements):
 
 
 def run(command):
-    """Run a command. Raises BuildError with the line of its output that says most."""
+    """Run a command.
+
+    Raises:
+        BuildError: it failed; the text is the line of its output that says most.
+    """
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         text = done.stdout + done.stderr
@@ -34,7 +38,8 @@ def run(command):
 def ensure(folder, requirements):
     """Make `folder` an environment with exactly `requirements`; return its Python.
 
-    Raises BuildError with the reason when Python has no venv or a package cannot be had.
+    Raises:
+        BuildError: Python has no venv, or a package can't be had.
     """
     folder = Path(folder)
     python = folder / "bin" / "python"

@@ -78,7 +78,7 @@ class Tools:
 
 
 def said(command):
-    """The output of a command, or "" when it cannot be run or fails."""
+    """The output of a command, or "" when it can't be run or fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
@@ -95,14 +95,18 @@ def idf_path_version(folder):
     except OSError:
         return ""
     values = dict(re.findall(r"set\(IDF_VERSION_(\w+) (\d+)\)", text))
-    return "v{MAJOR}.{MINOR}.{PATCH}".format(**values) if len(values) == 3 else ""
+    if len(values) != 3:
+        return ""
+    return f"v{values['MAJOR']}.{values['MINOR']}.{values['PATCH']}"
 
 
 def choose_tools(idf, environment, which=shutil.which, ask=said):
     """The first way to run the pinned ESP-IDF that is there.
 
-    `which` finds a program, `ask` returns a command's output. Raises BuildError with three lines
-    that say what to install.
+    `which` finds a program, `ask` returns a command's output.
+
+    Raises:
+        BuildError: there is none; three lines say what to install.
     """
     if which("idf.py") and environment.get("IDF_PATH"):
         version = re.search(r"v[\d.]+\S*", ask(["idf.py", "--version"]))
@@ -166,7 +170,7 @@ def run_command(tools, idf, command, variables, root, user):
     if tools.engine == "podman":
         container += ["--userns", "keep-id"] if user[0] else []
     elif not tools.rootless:
-        container += ["--user", "{}:{}".format(*user)]
+        container += ["--user", f"{user[0]}:{user[1]}"]
     # idf.py and git want a home; the folder belongs to somebody else than the container's root.
     settings = {"HOME": "/tmp", "IDF_GIT_SAFE_DIR": str(root), **variables}
     for name, value in settings.items():
@@ -228,7 +232,11 @@ def read_parts(board, objects, partitions):
 
 
 def merge(parts):
-    """One image to be flashed at 0x0. Raises BuildError with the bytes that a part is over."""
+    """One image to be flashed at 0x0.
+
+    Raises:
+        BuildError: a part is too large; the text says by how many bytes.
+    """
     image = b""
     for part in sorted(parts, key=lambda part: part.offset):
         over = len(part.data) - part.room
@@ -361,7 +369,11 @@ def prepare(idf):
 
 
 def build(board, variant, idf, tools, pins, source, tree):
-    """Build one image and put it in dist/. Raises BuildError when it fails or is too large."""
+    """Build one image and put it in dist/.
+
+    Raises:
+        BuildError: the build fails, or the image is too large.
+    """
     name = label(board, variant)
     objects = OBJECTS / name
     command = idf_command(board, variant, tree, objects)

@@ -26,7 +26,11 @@ NOT_FOR_CHIPS = ("QEMU",)
 
 
 def baud():
-    """The rate to talk at. Raises BuildError when BAUD is no number."""
+    """The rate to talk at.
+
+    Raises:
+        BuildError: BAUD is no number.
+    """
     text = os.environ.get("BAUD") or str(BAUD)
     if not re.fullmatch("[0-9]+", text):
         raise BuildError(f"BAUD={text} is no rate: make flash PORT=/dev/ttyUSB0 BAUD=115200")
@@ -74,7 +78,11 @@ def ask(esptool, port):
 
 
 def check_chip(board, chip, flash_size):
-    """Raise BuildError unless the chip is the board's and its flash is large enough."""
+    """Check that the chip is the board's and its flash is large enough.
+
+    Raises:
+        BuildError: it isn't; the text says what it is.
+    """
     if chip != board.mcu:
         fitting = [name for name, other in boards.read_all().items() if other.mcu == chip]
         advice = f"; for this chip: BOARD={fitting[0]}" if fitting else ""
@@ -89,7 +97,11 @@ def check_chip(board, chip, flash_size):
 
 
 def check_variant(board, variant, text):
-    """Raise BuildError when the variant's image can't start on the chip that said `text`."""
+    """Check that the variant's image can start on the chip that said `text`.
+
+    Raises:
+        BuildError: it can't.
+    """
     name = firmware.label(board, variant)
     if variant in NOT_FOR_CHIPS:
         raise BuildError(f"{name} is for the emulator, see make qemu")

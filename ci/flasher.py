@@ -65,7 +65,11 @@ PAGE = """\
 
 
 def check_integrity(data):
-    """Raise BuildError unless `data` is the pinned package."""
+    """Check that `data` is the pinned package.
+
+    Raises:
+        BuildError: it isn't.
+    """
     digest = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
     if digest != INTEGRITY:
         raise BuildError(f"{PACKAGE} {VERSION} is not what is pinned: its hash is {digest}")

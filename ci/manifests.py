@@ -37,7 +37,10 @@ def tool(name):
 def resolve(board, tree, root=ROOT):
     """What the manifest freezes on a board: (name in the image, file, optimisation) each.
 
-    `tree` is MicroPython's source. Raises BuildError when a manifest or a file is missing.
+    `tree` is MicroPython's source.
+
+    Raises:
+        BuildError: a manifest or a file is missing.
     """
     tree = Path(tree).resolve()
     spec = importlib.util.spec_from_file_location("manifestfile", tree / "tools/manifestfile.py")
@@ -58,7 +61,11 @@ def resolve(board, tree, root=ROOT):
 
 
 def compile_module(source, name, optimisation, architecture, code):
-    """Compile one module with mpy-cross. Raises BuildError with its message."""
+    """Compile one module with mpy-cross.
+
+    Raises:
+        BuildError: it refuses the file; the text is its message.
+    """
     code.parent.mkdir(parents=True, exist_ok=True)
     command = [tool("mpy-cross"), f"-march={architecture}", "-s", name, "-o", code]
     if optimisation is not None:

@@ -1,6 +1,6 @@
 """Minify HTML, CSS, JavaScript, JSON and SVG with the library that requirements.txt pins.
 
-It comes from PyPI into build/venv. A machine that cannot have it still builds: the page is then
+It comes from PyPI into build/venv. A machine that can't have it still builds: the page is then
 packed as it is written.
 """
 
@@ -49,7 +49,7 @@ def library():
 
 
 def load():
-    """A function minify(name, data) -> data; it raises BuildError on a file it cannot read."""
+    """A function minify(name, data) -> data, to which a file that it can't read is a BuildError."""
     module = library()
     if module is None:
         return unchanged

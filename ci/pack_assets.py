@@ -141,7 +141,11 @@ class PageReferences(HTMLParser):
     handle_startendtag = handle_starttag
 
     def refuse_blocked(self, tag, attributes):
-        """Raise BuildError for what the page's own policy would keep from working."""
+        """Check that the page's own policy lets all of it work.
+
+        Raises:
+            BuildError: it would block something.
+        """
         blocked = None
         if tag == "style" or "style" in attributes:
             blocked = "a style"
@@ -230,7 +234,11 @@ class Packer:
         return sorted((self.asset(name) for name in self.files), key=lambda asset: asset.name)
 
     def check_scripts(self):
-        """Raise BuildError where a script names a file that is served by another name."""
+        """Check that no script names a file that is served by another name.
+
+        Raises:
+            BuildError: one does.
+        """
         for name, content in self.contents.items():
             if not name.endswith(NAMING_FILES):
                 continue
@@ -291,8 +299,9 @@ def response_head(status, headers):
 def pack(files, minify=minifier.unchanged):
     """Pack `files` (name -> bytes) with `minify(name, bytes) -> bytes`; return sorted Assets.
 
-    Raises BuildError naming the file for a reference to a file that is not there, for one that
-    leads back to itself, for text that is not UTF-8, and for what a page's policy would block.
+    Raises:
+        BuildError: a file refers to one that isn't there or back to itself, isn't UTF-8, or has
+            what the page's policy would block; the text names it.
     """
     return Packer(files, minify).assets()
 

@@ -31,7 +31,11 @@ class Patch:
 
 
 def read_series(folder=PATCHES):
-    """The patches of `folder`/series in order. Raises BuildError on a line that is not one."""
+    """The patches of `folder`/series in order.
+
+    Raises:
+        BuildError: a line that isn't one.
+    """
     patches = []
     for number, line in enumerate((folder / "series").read_text().splitlines(), 1):
         words = line.split("#", 1)[0].split()

@@ -153,7 +153,11 @@ def new_password():
 
 
 def read_fleet(text, name):
-    """The devices in a CSV file's text. Raises BuildError that names each bad line and column."""
+    """The devices in a CSV file's text.
+
+    Raises:
+        BuildError: the text names each bad line and column.
+    """
     rows = csv.reader(io.StringIO(text), strict=True)
     problems = []
     devices = []

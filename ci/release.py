@@ -29,7 +29,11 @@ def expected(tag):
 
 
 def check(names, tag):
-    """Raise BuildError unless `names` are exactly the files of the release."""
+    """Check that `names` are exactly the files of the release.
+
+    Raises:
+        BuildError: some are missing, or don't belong to it.
+    """
     wanted = set(expected(tag))
     missing = sorted(wanted - set(names))
     foreign = sorted(set(names) - wanted)
@@ -40,7 +44,11 @@ def check(names, tag):
 
 
 def check_pages(folder, tag):
-    """Raise BuildError when an image was packed without what third_party adds to the page."""
+    """Check that every image was packed with what third_party adds to the page.
+
+    Raises:
+        BuildError: one wasn't.
+    """
     wanted = {name for name, _, _ in third_party.LIBRARIES.values()}
     for board, variant in boards.pairs():
         path = folder / f"{firmware.label(board, variant)}-{tag}.sbom.json"

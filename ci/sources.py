@@ -42,7 +42,7 @@ MBEDTLS_FOLDERS = ("include", "library", "3rdparty")
 
 
 class Unavailable(Exception):
-    """This way cannot be taken here; the text says why. The next one is tried."""
+    """This way can't be taken here; the text says why. The next one is tried."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,11 @@ def tree_version(tree):
 
 
 def check_tree(tree, pins):
-    """Raise BuildError unless `tree` is MicroPython, of a release that the code runs on."""
+    """Check that `tree` is MicroPython, of a release that the code runs on.
+
+    Raises:
+        BuildError: it isn't.
+    """
     missing = [name for name in LANDMARKS if not (Path(tree) / name).exists()]
     if missing:
         raise BuildError(f"{tree} is not a MicroPython tree: it has no {missing[0]}")
@@ -117,7 +121,11 @@ def has_mbedtls(tree):
 
 
 def git(*arguments, folder=None, timeout=None):
-    """Run git and return its stdout. Raises Unavailable with git's last line of stderr."""
+    """Run git and return its stdout.
+
+    Raises:
+        Unavailable: it failed; the text is git's last line of stderr.
+    """
     environment = dict(os.environ, GIT_TERMINAL_PROMPT="0", LC_ALL="C")
     command = ["git"] if folder is None else ["git", "-C", str(folder)]
     command += ["-c", f"http.lowSpeedLimit={GIT_SLOW_BYTES_PER_SECOND}"]
@@ -248,7 +256,7 @@ class Debian:
             "Acquire::https::Timeout": APT_TIMEOUT_SECONDS,
         }
         if os.geteuid() == 0:
-            # Root would hand downloads to the user _apt, who cannot write to the build folder.
+            # Root would hand downloads to the user _apt, who can't write to the build folder.
             values["APT::Sandbox::User"] = "root"
         return [word for name, value in values.items() for word in ("-o", f"{name}={value}")]
 
@@ -266,7 +274,7 @@ class Debian:
         return done
 
     def read(self, suite):
-        """Read one more suite's list of sources. A suite that cannot be had is only noted."""
+        """Read one more suite's list of sources. A suite that can't be had is only noted."""
         if suite in self.suites:
             return
         self.suites.append(suite)
@@ -392,8 +400,10 @@ def obtain(pins, directory, target, work):
     """Obtain the source in the folder `target` by the first way that works.
 
     `directory` is the value of MICROPYTHON_DIR ("" when unset): whoever sets it wants that tree,
-    so a tree that cannot be used is an error. `work` is a scratch folder. Raises BuildError with
-    what each way said.
+    so a tree that can't be used is an error. `work` is a scratch folder.
+
+    Raises:
+        BuildError: no way led to one; the text has what each said.
     """
     if directory:
         ways = {"dir": lambda: from_directory(directory, pins, target)}
@@ -435,7 +445,11 @@ def wanted(pins, directory):
 
 
 def recorded(folder=SOURCE):
-    """The Source that is in `folder`. Raises BuildError when there is none yet."""
+    """The Source that is in `folder`.
+
+    Raises:
+        BuildError: there is none yet.
+    """
     record = read_record(folder)
     if record is None:
         raise BuildError(f"there is no source in {folder}; run ci/sources.py first")

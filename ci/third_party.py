@@ -1,7 +1,7 @@
 """Files of other projects that the image serves beside the page's own.
 
 They come from the packages that requirements.txt pins by hash, into the environment that the
-minifier makes too; where that cannot be had they are left out. Nothing in the page refers to them,
+minifier makes too; where that can't be had they are left out. Nothing in the page refers to them,
 so a visit does not load them: they are for pages that users bring.
 """
 

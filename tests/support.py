@@ -33,7 +33,10 @@ READY = re.compile(
 def wait_until(condition, timeout=DEADLINE, interval=0.02):
     """Call `condition` until it returns something true, and return that.
 
-    timeout and interval are in seconds. Raises AssertionError when the time is over.
+    timeout and interval are in seconds.
+
+    Raises:
+        AssertionError: the time is over.
     """
     end = time.monotonic() + timeout
     while True:

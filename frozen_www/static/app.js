@@ -8,7 +8,7 @@ const RETRY_MIN = 500;
 const RETRY_FIRST = 1000;
 const RETRY_MAX = 15000;
 const OPENING_MAX = 10000; // a device that has gone answers nothing, and browsers wait for minutes
-const QUIET_MAX = 30000; // then the device is asked for a sign of life: pages cannot send pings
+const QUIET_MAX = 30000; // then the device is asked for a sign of life: pages can't send pings
 const ANSWER_MAX = 5000;
 
 // What is kept on the page.

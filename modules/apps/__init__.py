@@ -31,7 +31,7 @@ def load(name):
         Exception: whatever importing the module raises.
     """
     if not is_app_name(name):
-        raise AppError("app {}: a name has letters, digits and _ only".format(repr(name)))
+        raise AppError(f"app {name!r}: a name has letters, digits and _ only")
     if name in _FROZEN:
         return __import__("apps." + name, None, None, ("app_main",)).app_main
     add_user_folders()
@@ -44,5 +44,5 @@ def load(name):
             if main not in str(error):
                 raise  # something that the app imports is missing
     if app_main is None:
-        raise AppError("app {} has no app_main".format(name))
+        raise AppError(f"app {name} has no app_main")
     return app_main

@@ -92,22 +92,16 @@ class Commands:
         verb, item, arguments = parse(message)
         name, least, most = _find(verb, item)
         if not least <= len(arguments) <= most:
-            raise CommandError(
-                "{} {} takes {} argument{}, not {}".format(
-                    verb,
-                    item,
-                    least if least == most else "{} to {}".format(least, most),
-                    "" if most == 1 else "s",
-                    len(arguments),
-                )
-            )
+            takes = f"{least} argument" if least == most else f"{least} to {most} argument"
+            plural = "" if most == 1 else "s"
+            raise CommandError(f"{verb} {item} takes {takes}{plural}, not {len(arguments)}")
         method = getattr(self, "_" + name)
         try:
             return await method(client, *arguments)
         except (ValueError, WifiError, NotRunning, QueueFull) as error:
-            raise CommandError("{}: {}".format(item, error))
+            raise CommandError(f"{item}: {error}")
         except OSError as error:
-            raise CommandError("{}: can't be saved ({})".format(item, error))
+            raise CommandError(f"{item}: can't be saved ({error})")
 
     # GET
 
@@ -130,7 +124,7 @@ class Commands:
         for interface in self._interfaces:
             if interface.name == name:
                 return interface
-        raise CommandError("unknown interface {}".format(_quote(name)))
+        raise CommandError(f"unknown interface {_quote(name)}")
 
     async def _start_interface(self, client, name=FAKE_INTERFACE):
         await self._interface(name).start()
@@ -163,26 +157,26 @@ class Commands:
             good, reason = await self._wifi.test(ssid, password)
         except WifiError as error:
             try:
-                await client.send(json.dumps({"error": "test_new_sta: {}".format(error)}))
+                await client.send(json.dumps({"error": f"test_new_sta: {error}"}))
             except ConnectionClosed:
                 pass
             return
-        self._hub.info("Network {}: {}".format(ssid, "works" if good else reason))
+        self._hub.info(f"Network {ssid}: " + ("works" if good else reason))
 
     async def _store_new_sta(self, client, ssid, password=""):
         self._wifi.store(_text(ssid, "the SSID"), _text(password, "the password"))
-        self._hub.info("Network {} is saved".format(ssid))
+        self._hub.info(f"Network {ssid} is saved")
 
     async def _set_field(self, client, key, value):
         key = _text(key, "the key")
         try:
             self._config.set(key, value)
         except KeyError:
-            raise CommandError("set: unknown key {}".format(_quote(key)))
+            raise CommandError(f"set: unknown key {_quote(key)}")
         except ValueError as error:
-            raise CommandError("set: {} {}".format(key, error))
+            raise CommandError(f"set: {key} {error}")
         self._config.save()
-        self._hub.info("{} is saved and will be used after a reboot".format(key))
+        self._hub.info(f"{key} is saved and will be used after a reboot")
 
     async def _reboot(self, client):
         self._hub.info("Rebooting")
@@ -202,8 +196,8 @@ def _find(verb, item):
             if known_item == item:
                 return name, least, most
     if known:
-        raise CommandError("unknown {} item {}".format(verb, _quote(item)))
-    raise CommandError("unknown request {}: use GET or CMD".format(_quote(verb)))
+        raise CommandError(f"unknown {verb} item {_quote(item)}")
+    raise CommandError(f"unknown request {_quote(verb)}: use GET or CMD")
 
 
 def parse(message):
@@ -219,7 +213,7 @@ def parse(message):
         CommandError: what is wrong with it.
     """
     if len(memoryview(message)) > MAX_COMMAND:
-        raise CommandError("message over {} bytes".format(MAX_COMMAND))
+        raise CommandError(f"message over {MAX_COMMAND} bytes")
     if not isinstance(message, str):
         try:
             message = str(message, "utf-8")
@@ -228,18 +222,18 @@ def parse(message):
     try:
         request = loads(message)
     except ValueError as error:
-        raise CommandError("message is not JSON ({}): {}".format(error, _quote(message)))
+        raise CommandError(f"message is not JSON ({error}): {_quote(message)}")
     if not isinstance(request, list):
         raise CommandError('message is not a list like ["GET", "wifi", []]')
     if not 2 <= len(request) <= 3:
-        raise CommandError("message has {} items instead of 2 or 3".format(len(request)))
+        raise CommandError(f"message has {len(request)} items instead of 2 or 3")
     verb, item = request[:2]
     arguments = request[2] if len(request) == 3 else []
     if arguments is None:
         arguments = []
     for value, what in ((verb, "first"), (item, "second")):
         if not isinstance(value, str):
-            raise CommandError("the {} item must be text".format(what))
+            raise CommandError(f"the {what} item must be text")
     if not isinstance(arguments, list):
         raise CommandError("the arguments must be a list")
     return verb, item, arguments
@@ -247,7 +241,7 @@ def parse(message):
 
 def _text(value, what):
     if not isinstance(value, str):
-        raise CommandError("{} must be text".format(what))
+        raise CommandError(f"{what} must be text")
     return value
 
 

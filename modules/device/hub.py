@@ -120,14 +120,14 @@ class Hub:
         self.clients.add(client)
         if missed:
             await client.send(json.dumps({key: self.state.get(key) for key in missed}))
-        log("info", "client joined: {} ({})".format(client.request.path, len(self.clients)))
+        log("info", f"client joined: {client.request.path} ({len(self.clients)})")
         try:
             async for message in client:
                 self.messages += 1
                 await handle(client, message)
         except ConnectionClosed as error:
-            log("info", "client lost: {}".format(error))
+            log("info", f"client lost: {error}")
         finally:
             self.clients.discard(client)
             self._dropped += client.dropped
-            log("info", "client left ({})".format(len(self.clients)))
+            log("info", f"client left ({len(self.clients)})")

@@ -28,7 +28,8 @@ def log(level, text):
     """
     global _size
     text = _clean(text)
-    line = "{:.1f} {} {}".format(uptime(), level, " ".join(text.split()))[:MAX_LINE]
+    text = " ".join(text.split())
+    line = f"{uptime():.1f} {level} {text}"[:MAX_LINE]
     print(line, file=sys.stderr)
     _lines.append(line)
     _size += len(line)
@@ -73,5 +74,5 @@ def _clean(text):
 
 def report(message, error):
     """Note an exception that nobody awaits; the whole traceback goes to the console."""
-    log("error", "{}: {}: {}".format(message, type(error).__name__, error))
+    log("error", f"{message}: {type(error).__name__}: {error}")
     sys.print_exception(error, sys.stderr)

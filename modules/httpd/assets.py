@@ -106,7 +106,7 @@ class Asset:
                 response = memoryview(response)[:size]
             write(response)
         else:
-            option = "Connection: {}\r\n\r\n".format(connection)
+            option = f"Connection: {connection}\r\n\r\n"
             write(response[: size - 2] + option.encode())
             if request.method != "HEAD" and size < len(response):
                 write(memoryview(response)[size:])

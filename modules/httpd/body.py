@@ -68,7 +68,7 @@ class Chunked:
             stop = buf.find(b"\r\n", start, end)
             # However the line arrives: what ends an incomplete one may be the CR of its end.
             if (end - 1 if stop < 0 else stop) - start > MAX_CHUNK_LINE:
-                raise BadMessage(400, "chunk line over {} bytes".format(MAX_CHUNK_LINE))
+                raise BadMessage(400, f"chunk line over {MAX_CHUNK_LINE} bytes")
             if stop < 0:
                 break
             if state == self._SIZE:
@@ -80,7 +80,7 @@ class Chunked:
             else:
                 self._trailer += stop - start
                 if self._trailer > MAX_TRAILER:
-                    raise BadMessage(431, "trailer over {} bytes".format(MAX_TRAILER))
+                    raise BadMessage(431, f"trailer over {MAX_TRAILER} bytes")
                 if stop == start:
                     self._state = self._DONE
                 else:

@@ -127,7 +127,7 @@ async def receive_file(request, path, limit):
     """
     length = request.length
     if length is not None and length > limit:
-        raise HTTPError(413, "body over {} bytes".format(limit))
+        raise HTTPError(413, f"body over {limit} bytes")
     if path in _receiving:
         raise HTTPError(409, "another upload is under way")
     _receiving.add(path)
@@ -138,7 +138,7 @@ async def receive_file(request, path, limit):
             async for piece in request:
                 size += len(piece)
                 if size > limit:
-                    raise HTTPError(413, "body over {} bytes".format(limit))
+                    raise HTTPError(413, f"body over {limit} bytes")
                 file.write(piece)
             file.flush()  # to the medium: fsync, lfs_file_sync
         created = not _exists(path)

@@ -46,14 +46,14 @@ def part_of(request, size, etag=None):
         first = max(0, size - int(last))
         last = size - 1
     if first >= size:
-        raise HTTPError(416, headers=(("Content-Range", "bytes */{}".format(size)),))
+        raise HTTPError(416, headers=(("Content-Range", f"bytes */{size}"),))
     return first, last - first + 1
 
 
 def content_range(part, size):
     """The Content-Range field, a (name, value) pair, of the answer 206."""
     first, length = part
-    return ("Content-Range", "bytes {}-{}/{}".format(first, first + length - 1, size))
+    return ("Content-Range", f"bytes {first}-{first + length - 1}/{size}")
 
 
 def _is_number(text):

@@ -160,7 +160,7 @@ class Request:
             limit = connection.server.max_body
         length = connection.body_length
         if length is not None and length > limit:
-            raise HTTPError(413, "body over {} bytes".format(limit))
+            raise HTTPError(413, f"body over {limit} bytes")
         body = bytearray(length or 0)
         size = 0
         while True:
@@ -169,7 +169,7 @@ class Request:
                 return body
             if length is None:
                 if size + len(piece) > limit:
-                    raise HTTPError(413, "body over {} bytes".format(limit))
+                    raise HTTPError(413, f"body over {limit} bytes")
                 body.extend(piece)
             else:
                 body[size : size + len(piece)] = piece

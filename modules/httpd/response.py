@@ -80,10 +80,10 @@ class Response:
             for c in text:
                 # Section 4.1.1; "=" ends a name but may be in a value.
                 if not "!" <= c <= "~" or c in '",;\\' or (text is name and c == "="):
-                    raise ValueError("cookie {} can't have {}".format(name, repr(c)))
+                    raise ValueError(f"cookie {name} can't have {c!r}")
         cookie = name + "=" + value + "; Path=" + path + "; HttpOnly; SameSite=Strict"
         if max_age is not None:
-            cookie += "; Max-Age={}".format(max_age)
+            cookie += f"; Max-Age={max_age}"
         if secure:
             cookie += "; Secure"
         self.headers = tuple(self.headers) + (("Set-Cookie", cookie),)

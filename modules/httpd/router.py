@@ -39,7 +39,7 @@ class Router:
             table = self._exact.setdefault(path, {})
         for method in methods:
             if method in table:
-                raise ValueError("{} {} is routed already".format(method, path))
+                raise ValueError(f"{method} {path} is routed already")
             table[method] = handler
 
     def add_table(self, table, context):

@@ -41,8 +41,10 @@ def create(config, emit):
     """Make the interface that `config`, one entry of "interfaces", describes.
 
     `emit(key, value)` is called with keys that begin with the interface's name: "relay/value" and
-    the like are state, "relay/msg" is an event. Raises ValueError, naming the interface and the
-    field, for an entry that cannot be used.
+    the like are state, "relay/msg" is an event.
+
+    Raises:
+        ValueError: the entry can't be used; the text names the interface and the field.
     """
     if not isinstance(config, dict):
         raise ValueError("an interface must be an object with name and type")
@@ -59,7 +61,7 @@ def create(config, emit):
 def create_all(configs, emit, report):
     """Make the interfaces of `configs`, the value of "interfaces", or the default ones for None.
 
-    An entry that cannot be used is left out, and `report(text)` called with the reason.
+    An entry that can't be used is left out, and `report(text)` called with the reason.
     """
     made = []
     if configs is None:
@@ -124,7 +126,11 @@ def _consists_of(text, others):
 
 
 def _class_of(type_name):
-    """The class for a type. Raises ValueError when there is none, or it cannot be imported."""
+    """The class for a type.
+
+    Raises:
+        ValueError: there is none, or it can't be imported.
+    """
     if not isinstance(type_name, str) or not type_name:
         raise ValueError("type is missing")
     module_name, dot, class_name = TYPES.get(type_name, type_name).rpartition(".")
@@ -138,7 +144,7 @@ def _class_of(type_name):
     except Exception as error:
         # Whatever a user's module does wrong: the device has to start without it.
         sys.print_exception(error, sys.stderr)
-        raise ValueError(f"cannot import {module_name}: {error!r}")
+        raise ValueError(f"can't import {module_name}: {error!r}")
     found = getattr(module, class_name, None)
     if not isinstance(found, type) or not issubclass(found, Interface):
         raise ValueError(f"{type_name} is not a class derived from interfaces.base.Interface")

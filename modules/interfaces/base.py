@@ -53,7 +53,11 @@ class Interface:
     OPTIONS = {}
 
     def __init__(self, name, emit, title=None, **options):
-        """`emit(key, value)` gets "<name>/<key>". Raises ValueError for an unusable option."""
+        """`emit(key, value)` gets "<name>/<key>".
+
+        Raises:
+            ValueError: an option can't be used.
+        """
         self.name = name
         if title is not None:
             if not isinstance(title, str) or not 0 < len(title) <= TITLE_LIMIT:
@@ -96,7 +100,11 @@ class Interface:
         raise NotImplementedError("run")
 
     def check(self, text):
-        """Raise ValueError, with a text for the sender, for what the interface cannot take."""
+        """Check a message before it is queued.
+
+        Raises:
+            ValueError: the interface can't take it; the text is for the sender.
+        """
 
     def emit(self, key, value):
         """Publish state `<name>/<key>`; for the key "msg" an event that every client gets."""
@@ -114,7 +122,10 @@ class Interface:
     def send(self, text):
         """Give the interface a text.
 
-        Raises ValueError for what it cannot take, NotRunning, or QueueFull.
+        Raises:
+            ValueError: the interface can't take it.
+            NotRunning: it isn't running.
+            QueueFull: it has not taken the messages before.
         """
         if not self.running:
             raise NotRunning(f"{self.name} is not running")

@@ -1,7 +1,7 @@
 """Checks for the options of interfaces.
 
-A check takes the value from app.json and returns the one to use, or raises ValueError with what
-the value must be; the option's name goes in front of it: "baudrate must be ...".
+A check takes the value from app.json and returns the one to use. The text of its ValueError says
+what the value must be; the option's name goes in front of it: "baudrate must be ...".
 """
 
 

@@ -31,7 +31,5 @@ class InvalidStatus(InvalidHandshake):
     """
 
     def __init__(self, response):
-        super().__init__(
-            "server rejected WebSocket connection: HTTP {}".format(response.status_code)
-        )
+        super().__init__(f"server rejected WebSocket connection: HTTP {response.status_code}")
         self.response = response

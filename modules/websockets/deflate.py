@@ -268,11 +268,11 @@ def accept(offers):
         bits = peer_bits = MAX_BITS
         if "server_max_window_bits" in parameters:
             bits = _window(parameters["server_max_window_bits"])
-            answer += "; server_max_window_bits={}".format(bits)
+            answer += f"; server_max_window_bits={bits}"
         # Section 7.1.2.2: only a client that mentions it can be asked.
         if "client_max_window_bits" in parameters:
             peer_bits = min(_window(parameters["client_max_window_bits"]) or MAX_BITS, PEER_BITS)
-            answer += "; client_max_window_bits={}".format(peer_bits)
+            answer += f"; client_max_window_bits={peer_bits}"
         return Deflate(bits, peer_bits), answer
     return None, None
 
@@ -280,9 +280,8 @@ def accept(offers):
 def offer():
     """A client's Sec-WebSocket-Extensions."""
     return (
-        NAME
-        + "; server_no_context_takeover; client_no_context_takeover; "
-        "server_max_window_bits={}; client_max_window_bits".format(PEER_BITS)
+        NAME + "; server_no_context_takeover; client_no_context_takeover; "
+        f"server_max_window_bits={PEER_BITS}; client_max_window_bits"
     )
 
 

@@ -59,12 +59,12 @@ class ConnectionClosed(WebSocketException):
         if rcvd is None and sent is None:
             return "no close frame received or sent"
         if rcvd is None:
-            return "sent {}; no close frame received".format(sent)
+            return f"sent {sent}; no close frame received"
         if sent is None:
-            return "received {}; no close frame sent".format(rcvd)
+            return f"received {rcvd}; no close frame sent"
         if self.rcvd_then_sent:
-            return "received {}; then sent {}".format(rcvd, sent)
-        return "sent {}; then received {}".format(sent, rcvd)
+            return f"received {rcvd}; then sent {sent}"
+        return f"sent {sent}; then received {rcvd}"
 
 
 class ConnectionClosedOK(ConnectionClosed):

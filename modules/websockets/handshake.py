@@ -128,7 +128,7 @@ def accept_response(key, subprotocol=None, extension=None):
 
 def refusal(status, detail, headers=()):
     """A whole error response that closes the connection, bytes."""
-    head = "HTTP/1.1 {} Refused\r\n".format(status)
+    head = f"HTTP/1.1 {status} Refused\r\n"
     options = "close"
     for name, value in headers:
         head += name + ": " + value + "\r\n"
@@ -137,8 +137,8 @@ def refusal(status, detail, headers=()):
     detail += "\n"
     return (
         head
-        + "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
-        "Connection: {}\r\n\r\n{}".format(len(detail.encode()), options, detail)
+        + f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(detail.encode())}\r\n"
+        f"Connection: {options}\r\n\r\n{detail}"
     ).encode()
 
 

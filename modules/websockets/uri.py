@@ -27,12 +27,12 @@ class URI:
         scheme, found, rest = text.partition("://")
         scheme = scheme.lower()
         if not found or scheme not in ("ws", "wss"):
-            raise InvalidURI("{}: not a ws:// or wss:// URI".format(text))
+            raise InvalidURI(f"{text}: not a ws:// or wss:// URI")
         if "#" in rest:
-            raise InvalidURI("{}: a fragment is not allowed".format(text))
+            raise InvalidURI(f"{text}: a fragment is not allowed")
         for c in text:
             if ord(c) < 33 or ord(c) > 126:
-                raise InvalidURI("{}: only printable ASCII is allowed".format(repr(text)))
+                raise InvalidURI(f"{text!r}: only printable ASCII is allowed")
         self.secure = scheme == "wss"
         cut = min([i for i in (rest.find("/"), rest.find("?")) if i >= 0] or [len(rest)])
         self.authority, self.target = rest[:cut], rest[cut:]
@@ -47,12 +47,12 @@ class URI:
         if host.startswith("["):
             host, closed, port = host[1:].partition("]")
             if not closed or (port and not port.startswith(":")):
-                raise InvalidURI("{}: malformed address".format(text))
+                raise InvalidURI(f"{text}: malformed address")
             port = port[1:]
         elif ":" in host:
             host, _, port = host.partition(":")
         if not host or (port and not port.isdigit()) or (port and not 0 < int(port) < 65536):
-            raise InvalidURI("{}: malformed host or port".format(text))
+            raise InvalidURI(f"{text}: malformed host or port")
         self.host = host
         self.port = int(port) if port else (443 if self.secure else 80)
 
@@ -78,12 +78,12 @@ def _basic(user_info, text):
     # User and password are percent-encoded (RFC 3986 section 3.2.1); no user has a colon.
     user, found, password = user_info.partition(":")
     if not found:
-        raise InvalidURI("{}: a user without a password".format(text))
+        raise InvalidURI(f"{text}: a user without a password")
     try:
         user, password = unquote(user), unquote(password)
     except ValueError as error:
-        raise InvalidURI("{}: {}".format(text, error))
+        raise InvalidURI(f"{text}: {error}")
     if ":" in user:
-        raise InvalidURI("{}: a colon in the user's name".format(text))
+        raise InvalidURI(f"{text}: a colon in the user's name")
     credentials = b2a_base64((user + ":" + password).encode()).strip()
     return "Basic " + str(credentials, "utf-8")

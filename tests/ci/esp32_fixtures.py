@@ -16,7 +16,7 @@ def esp32_tools():
     try:
         python = environment.ensure(BUILD / "venv-esp32-test", ROOT / "tests" / "esp32.txt")
     except BuildError as error:
-        pytest.skip(f"the tools of tests/esp32.txt cannot be had: {error}")
+        pytest.skip(f"the tools of tests/esp32.txt can't be had: {error}")
     return python.parent
 
 

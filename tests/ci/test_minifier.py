@@ -10,7 +10,7 @@ from common import BuildError
 def minify():
     function = minifier.load()
     if function is minifier.unchanged:
-        pytest.skip("the minifier cannot be had from PyPI")
+        pytest.skip("the minifier can't be had from PyPI")
     return function
 
 

@@ -238,7 +238,7 @@ def test_debian_prefers_1_26_1_and_finds_mbedtls_in_another_suite(tmp_path, arch
     archive(
         sid=[micropython_package("1.26.1+ds-1"), mbedtls_package("4.0.0-1")],
         trixie=[micropython_package("1.25.0+ds-1"), mbedtls_package("3.6.4-1")],
-    )  # forky cannot be had
+    )  # forky can't be had
     target = tmp_path / "target"
     source = sources.obtain(PINS, "", target, tmp_path / "work")
     assert (source.way, source.version, source.date) == ("debian", "1.26.1", 1_700_000_000)

@@ -14,7 +14,7 @@ import third_party
 def files():
     found = third_party.load()
     if not found:
-        pytest.skip("the packages cannot be had from PyPI")
+        pytest.skip("the packages can't be had from PyPI")
     return found
 
 

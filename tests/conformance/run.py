@@ -197,7 +197,8 @@ def run(direction, cases, folder=None):
     cases: patterns such as "6.*"; the compression cases run with compression on, the others
     without.
 
-    Raises ConformanceError when the suite can't be run or cases have no result.
+    Raises:
+        ConformanceError: the suite can't be run, or cases have no result.
     """
     folder = folder or FOLDER / "reports" / direction
     results = {}

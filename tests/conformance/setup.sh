@@ -4,7 +4,7 @@
 #   setup.sh DIR
 #
 # The suite is published as Python 2 source only. This takes it from PyPI, converts it with lib2to3
-# (part of Python up to 3.12) and repairs what lib2to3 cannot know. Does nothing when DIR is up to
+# (part of Python up to 3.12) and repairs what lib2to3 can't know. Does nothing when DIR is up to
 # date. PYTHON names the interpreter to use: 3.11 or 3.12.
 set -eu
 T=$1

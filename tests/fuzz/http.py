@@ -217,12 +217,12 @@ def check_parser(data, requests, cuts):
     whole = parse(data, [len(data)])
     pieces = parse(data, cuts)
     if whole != pieces:
-        raise AssertionError("cut: {}\nwhole: {}".format(pieces, whole))
+        raise AssertionError(f"cut: {pieces}\nwhole: {whole}")
     if requests is not None:
         found, status = whole
         found = [(request[0], request[3]) for request in found]
         if status is not None or found != requests:
-            raise AssertionError("undamaged: {} {}".format(found, status))
+            raise AssertionError(f"undamaged: {found} {status}")
 
 
 # The adapter
@@ -376,7 +376,7 @@ async def check_adapter(server, data, requests, cuts):
     if b"xpect" in data.lower() or b"/late" in data or b"/ok" in data or b"/stream" in data:
         return
     if whole != pieces:
-        raise AssertionError("cut: {}\nwhole: {}".format(pieces, whole))
+        raise AssertionError(f"cut: {pieces}\nwhole: {whole}")
 
 
 def failed(message, error):
@@ -400,10 +400,10 @@ async def main(count, seed):
             if failures:
                 raise failures[0][1]
         except Exception as error:
-            print("seed {}: {} cut at {}".format(seed + number, data, cuts))
+            print(f"seed {seed + number}: {data} cut at {cuts}")
             sys.print_exception(error)
             sys.exit(1)
-    print("{} streams from seed {}: statuses {}".format(count, seed, server.statuses))
+    print(f"{count} streams from seed {seed}: statuses {server.statuses}")
 
 
 set_reporter(failed)

@@ -147,7 +147,7 @@ async def test_interface_of_the_user(make_image):
 
 FAILING = {
     "does not exist": ({}, "my_app"),
-    "cannot be imported": ({"my_app.py": "import no_such_module\n"}, "no_such_module"),
+    "can't be imported": ({"my_app.py": "import no_such_module\n"}, "no_such_module"),
     "is no Python": ({"my_app.py": "def app_main(:\n"}, "SyntaxError"),
     "has no app_main": ({"my_app.py": "x = 1\n"}, "app_main"),
     "raises at import": ({"my_app.py": "\n\n1 / 0\n"}, "line 3"),
@@ -248,7 +248,7 @@ async def test_name_that_no_app_can_have(make_image, name):
         assert name is None or any("app" in line for line in log)
 
 
-# Settings that cannot be used
+# Settings that can't be used
 
 UNUSABLE = {
     "empty": b"",

@@ -48,7 +48,7 @@ async def handler(websocket):
     assert websocket.state == State.OPEN
     await websocket.send([request.path, " "])
     await websocket.send(request.headers.get("X-Test", "none"))
-    await websocket.send("{} {}".format(host, port))
+    await websocket.send(f"{host} {port}")
     parts = []
     async for part in websocket.recv_streaming():
         parts.append(part)
@@ -90,7 +90,8 @@ async def test_request_and_addresses(uri):
     async with connect(uri + "/p?q=1", additional_headers={"x-test": "value"}) as client:
         assert await client.recv() == "/p?q=1 "
         assert await client.recv() == "value"
-        assert await client.recv() == "{} {}".format(*client.local_address)
+        host, port = client.local_address
+        assert await client.recv() == f"{host} {port}"
         await client.send(["in ", "pieces"])
         assert await client.recv() == "in pieces"
 

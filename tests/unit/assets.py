@@ -14,13 +14,11 @@ def _gzip(data):
 
 
 def _asset(name, etag, content_type, encoding, size, body):
-    fields = "ETag: {}\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n\r\n".format(etag)
-    head = "HTTP/1.1 200 OK\r\nContent-Type: {}\r\n".format(content_type)
+    fields = f"ETag: {etag}\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n\r\n"
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n"
     if encoding:
         head += "Content-Encoding: gzip\r\n"
-    head += "Content-Length: {}\r\nContent-Security-Policy: default-src 'none'\r\n".format(
-        len(body)
-    )
+    head += f"Content-Length: {len(body)}\r\nContent-Security-Policy: default-src 'none'\r\n"
     head = (head + fields).encode()
     head_304 = ("HTTP/1.1 304 Not Modified\r\n" + fields).encode()
     return name, etag, content_type, encoding, size, head_304, len(head), head + body

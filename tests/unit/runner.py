@@ -2,7 +2,7 @@
 
 usage: micropython runner.py MODULE TEST...
 
-Every report is one line of JSON behind the character RS (0x1e), so that it cannot be taken for
+Every report is one line of JSON behind the character RS (0x1e), so that it can't be taken for
 something a test prints:
     {"start": name}                      before a test
     {"end": name, "traceback": text}     after it; "" when it passed

@@ -47,8 +47,8 @@ def test_malformed_requests_are_named():
         ('["GET", 1, []]', "the second item must be text"),
         ('["GET", "wifi", "x"]', "the arguments must be a list"),
         ('["GET", "wifi", {}]', "the arguments must be a list"),
-        (" " * (MAX_COMMAND + 1), "message over {} bytes".format(MAX_COMMAND)),
-        ("é" * (MAX_COMMAND // 2 + 1), "message over {} bytes".format(MAX_COMMAND)),
+        (" " * (MAX_COMMAND + 1), f"message over {MAX_COMMAND} bytes"),
+        ("é" * (MAX_COMMAND // 2 + 1), f"message over {MAX_COMMAND} bytes"),
         ("[" * MAX_COMMAND, "message is not JSON"),
     ):
         assert text in error_of(message), (message, error_of(message))
@@ -158,7 +158,7 @@ class Client:
 async def join(size):
     """What a client is sent that joins while the state, of `size` keys, changes."""
     hub = Hub()
-    hub.update({"key {}".format(i): ["é", i] for i in range(size)})
+    hub.update({f"key {i}": ["é", i] for i in range(size)})
     await asyncio.sleep_ms(5)
     client = Client("hello")
     handled = []
@@ -203,7 +203,7 @@ async def test_without_wifi_nothing_is_announced():
 
 def test_log_keeps_the_last_lines_cut_and_on_one_line():
     for i in range(log_module.MAX_LINES + 5):
-        log_module.log("info", "line {}\nsecond".format(i))
+        log_module.log("info", f"line {i}\nsecond")
     log_module.log("error", "x" * 1000)
     lines = log_module.lines()
     assert len(lines) == log_module.MAX_LINES

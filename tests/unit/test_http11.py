@@ -25,7 +25,7 @@ def refused(line=b"GET / HTTP/1.1", fields=HOST):
     except BadMessage as error:
         assert error.reason
         return error.status
-    raise AssertionError("accepted: {} {}".format(line, head and head.fields))
+    raise AssertionError(f"accepted: {line} {head and head.fields}")
 
 
 def test_a_request_is_taken_apart():

@@ -14,7 +14,7 @@ def refused(*args, **fields):
         body = announced(*args, **fields)
     except BadMessage as error:
         return error.status
-    raise AssertionError("accepted as {}".format(body))
+    raise AssertionError(f"accepted as {body}")
 
 
 def test_framing():

@@ -28,7 +28,7 @@ def raises(kind, function, *args):
         result = function(*args)
     except kind as error:
         return error
-    raise AssertionError("returned {}".format(result))
+    raise AssertionError(f"returned {result}")
 
 
 # Router
@@ -319,9 +319,7 @@ def test_a_part_of_an_asset():
     for value, first, last in (("bytes=5-9", 5, 10), ("bytes=1500-2700", 1500, 2701)):
         response = asset("page.htm")(request(range=value))
         assert response.status == 206 and content(response) == assets.PAGE[first:last]
-        assert dict(response.headers)["Content-Range"] == "bytes {}-{}/{}".format(
-            first, last - 1, size
-        )
+        assert dict(response.headers)["Content-Range"] == f"bytes {first}-{last - 1}/{size}"
     png = asset("static/dot.png")
     assert bytes(png(request(range="bytes=-2")).body) == b"bc"
     assert png(request(range="bytes=x")) is png and png(request()) is png

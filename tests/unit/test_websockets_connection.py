@@ -34,7 +34,7 @@ class Served:
 
     async def __aenter__(self):
         self.port = free_port()
-        self.uri = "ws://{}:{}/".format(HOST, self.port)
+        self.uri = f"ws://{HOST}:{self.port}/"
         self.server = await serve(self.handler, HOST, self.port, **self.options)
         self.near = await connect(self.uri, **self.client_options)
         if self.handler == self.hold:
@@ -376,7 +376,7 @@ async def test_server_waits_for_its_handlers():
 async def test_server_at_every_address():
     for host in (None, ""):
         port = free_port()
-        async with serve(echo, host, port), connect("ws://{}:{}".format(HOST, port)) as client:
+        async with serve(echo, host, port), connect(f"ws://{HOST}:{port}") as client:
             await client.send("here")
             assert await client.recv() == "here"
 

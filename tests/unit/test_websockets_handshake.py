@@ -128,7 +128,7 @@ def test_refusing_response_is_complete():
     assert head.startswith("HTTP/1.1 426 ")
     assert "\r\nUpgrade: websocket\r\n" in head
     assert "\r\nConnection: close, upgrade" in head
-    assert "\r\nContent-Length: {}\r\n".format(len(body.encode())) in head
+    assert f"\r\nContent-Length: {len(body.encode())}\r\n" in head
     assert body == "größer\n"
 
 

@@ -51,12 +51,12 @@ def _parse(arguments):
         if value is None:
             continue
         if not value.isdigit() or int(value) > 65535:
-            raise _Usage("{} must be a port from 0 to 65535, not {}".format(name, repr(value)))
+            raise _Usage(f"{name} must be a port from 0 to 65535, not {value!r}")
         port = options[name] = int(value)
         if name == "--dns-port":  # UDP has ports of its own
             continue
         if port and port in ports:
-            raise _Usage("{} {} is another option's too".format(name, port))
+            raise _Usage(f"{name} {port} is another option's too")
         ports.append(port)
     if not options["--host"]:
         raise _Usage("--host must be an address")
@@ -75,9 +75,9 @@ def _mount(folder):
             try:
                 os.mkdir(path[:-1])
             except OSError as error:
-                raise _Usage("--data {}: can't be made ({})".format(folder, error))
+                raise _Usage(f"--data {folder}: can't be made ({error})")
     if not os.stat(folder)[0] & 0x4000:
-        raise _Usage("--data {}: not a folder".format(folder))
+        raise _Usage(f"--data {folder}: not a folder")
     if not folder.startswith("/"):
         folder = os.getcwd() + "/" + folder
     vfs.umount("/")

@@ -14,7 +14,7 @@ import sys
 
 
 def _fail(text):
-    print("websock: {}".format(text), file=sys.stderr)
+    print(f"websock: {text}", file=sys.stderr)
     sys.exit(2)
 
 

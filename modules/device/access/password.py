@@ -178,9 +178,7 @@ class Password:
         """
         encoded = text.encode()
         if not MIN_PASSWORD <= len(encoded) <= MAX_PASSWORD:
-            raise HTTPError(
-                400, "a password has {} to {} bytes".format(MIN_PASSWORD, MAX_PASSWORD)
-            )
+            raise HTTPError(400, f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} bytes")
         salt = urandom(_SALT_SIZE)
         async with _deriving:
             return Password(salt, ITERATIONS, await derive(encoded, salt, ITERATIONS))

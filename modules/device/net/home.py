@@ -33,8 +33,9 @@ def uri(config):
         return None
     if ":" in host:  # IPv6
         host = "[" + host + "]"
+    port = config.get("home/port")
     path = config.get("home/path") or config.get("device/iam")
-    return "ws://{}:{}/{}".format(host, config.get("home/port"), path.lstrip("/"))
+    return f"ws://{host}:{port}/" + path.lstrip("/")
 
 
 class Home:
@@ -74,10 +75,10 @@ class Home:
                     ping_timeout=self._ping[1],
                 )
             except InvalidURI as error:
-                log("error", "phone home: {}".format(error))
+                log("error", f"phone home: {error}")
                 return
             except Exception as error:  # OSError, TimeoutError, InvalidHandshake
-                log("info", "phone home: {}: {}".format(type(error).__name__, error))
+                log("info", f"phone home: {type(error).__name__}: {error}")
             else:
                 began = ticks_ms()
                 await self._serve(connection)

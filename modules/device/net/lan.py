@@ -51,7 +51,7 @@ def check(settings):
         if value is not None:
             most = limits.get(key, _PIN_MAX)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-                raise ValueError("{} must be 0 to {}".format(key, most))
+                raise ValueError(f"{key} must be 0 to {most}")
     if settings.get("ref_clk_mode") not in (None,) + _MODES:
         raise ValueError("ref_clk_mode must be in or out")
     if settings.get("spi") is not None and None in [settings.get(pin) for pin in _SPI_PINS]:
@@ -113,7 +113,7 @@ class Lan:
             interface = make(self._settings)
             interface.active(True)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
-            self._log("error", "ethernet: {}".format(error))
+            self._log("error", f"ethernet: {error}")
             return
         self._interface = interface
 

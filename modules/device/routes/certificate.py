@@ -59,20 +59,20 @@ def load(certificate_path, key_path):
         raise Unusable(certificate_path + _NO_CERTIFICATE)
     # The tls module doesn't compare them: every handshake would fail.
     if public is not None and public not in leaf:
-        raise Unusable("{} isn't the key of {}".format(key_path, certificate_path))
+        raise Unusable(f"{key_path} isn't the key of {certificate_path}")
     return context
 
 
 def _read(path):
     try:
         if stat(path)[6] > MAX_FILE:
-            raise Unusable("{} has over {} bytes".format(path, MAX_FILE))
+            raise Unusable(f"{path} has over {MAX_FILE} bytes")
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
         if error.errno == ENOENT:
             raise Unusable(path + " is missing")
-        raise Unusable("{} can't be read ({})".format(path, error))
+        raise Unusable(f"{path} can't be read ({error})")
 
 
 def to_der(data, label):

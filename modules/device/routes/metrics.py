@@ -21,13 +21,13 @@ def text(device):
 
     def family(name, kind, purpose, *samples):
         name = "websock_" + name
-        lines.append("# HELP {} {}\n# TYPE {} {}\n".format(name, purpose, name, kind))
+        lines.append(f"# HELP {name} {purpose}\n# TYPE {name} {kind}\n")
         for labels, value in samples:
             if labels:
-                pairs = ['{}="{}"'.format(label, _escape(labels[label])) for label in labels]
-                lines.append("{}{{{}}} {}\n".format(name, ",".join(pairs), value))
+                pairs = ",".join([f'{label}="{_escape(labels[label])}"' for label in labels])
+                lines.append(f"{name}{{{pairs}}} {value}\n")
             else:
-                lines.append("{} {}\n".format(name, value))
+                lines.append(f"{name} {value}\n")
 
     def counter(name, purpose, value):
         family(name, "counter", purpose, (None, value))

@@ -51,7 +51,7 @@ def mount(device, store, report):
         _put_back({}, store, report)
         return
     if not _is_blank(device):
-        report("the filesystem can't be used ({}) and is made anew".format(problem))
+        report(f"the filesystem can't be used ({problem}) and is made anew")
     vfs.VfsLfs2.mkfs(device)
     vfs.mount(vfs.VfsLfs2(device), "/")
     _put_back(salvaged, store, report)
@@ -69,9 +69,9 @@ def _put_back(salvaged, store, report):
             with open(name, "wb") as file:
                 file.write(data)
         except OSError as error:
-            report("{} can't be put back: {}".format(name, error))
+            report(f"{name} can't be put back: {error}")
         else:
-            report("{} is put back".format(name))
+            report(f"{name} is put back")
 
 
 def _is_there(name):

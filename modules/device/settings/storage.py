@@ -35,16 +35,16 @@ def load(path, report):
 
         try:
             if size > MAX_SIZE:
-                raise ValueError("larger than {} bytes".format(MAX_SIZE))
+                raise ValueError(f"larger than {MAX_SIZE} bytes")
             with open(name, "rb") as file:
                 value = loads(str(file.read(), "utf-8"))
             if not isinstance(value, dict):
                 raise ValueError("not an object")
             return value
         except UnicodeError:
-            report("{} can't be used: not UTF-8".format(name))
+            report(f"{name} can't be used: not UTF-8")
         except (OSError, ValueError) as error:
-            report("{} can't be used: {}".format(name, error))
+            report(f"{name} can't be used: {error}")
     return {}
 
 

@@ -128,7 +128,7 @@ static bool close_all_on_exec(void) {
 }
 
 // This process's arguments as execv wants them: one block that holds the pointers, then the
-// strings. NULL with errno set when they cannot be read.
+// strings. NULL with errno set when they can't be read.
 static char **read_arguments(void) {
     int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
     if (fd == -1) {

@@ -37,7 +37,10 @@ class UART(io.IOBase):
     def init(self, baudrate=None, bits=None, parity=-1, stop=None, **settings):
         """Take new settings: `tx` and `rx` pins, `txbuf` and `rxbuf` sizes, `timeout` in ms.
 
-        What is not given stays as it is. Raises ValueError for what the ESP32 cannot do.
+        What is not given stays as it is.
+
+        Raises:
+            ValueError: the ESP32 can't do that.
         """
         if bits not in (None, 5, 6, 7, 8):
             raise ValueError("invalid data bits")
@@ -74,7 +77,7 @@ class UART(io.IOBase):
             pass
 
     def deinit(self):
-        """Turn the UART off; using it then raises OSError until `init()`."""
+        """Turn the UART off; until `init()` every use of it is an OSError."""
         self._wire = None
 
     def _on(self):

@@ -27,7 +27,7 @@ is no text, and optionally `password` (default "": open), `rssi` (dBm, default -
 (default 1), `bssid` (default made from its place in the list), `auth` (an AUTH_* value, default
 AUTH_WPA2_PSK with a password), `hidden` and `dhcp` (default true: it hands out addresses).
 `stations` are the MAC addresses of the stations at this device's own access point, `clients` the
-IP addresses whose connections count as theirs. A file that cannot be used is reported on standard
+IP addresses whose connections count as theirs. A file that can't be used is reported on standard
 error, and the networks stay as they were.
 """
 
@@ -365,7 +365,8 @@ class WLAN:
     def connect(self, ssid=None, key=None, *, bssid=None):
         """Begin to join a network and return; without arguments, the same as last time.
 
-        Raises OSError when the station is not active, is joining, or is on a network already.
+        Raises:
+            OSError: the station is not active, is joining, or is on a network already.
         """
         _refresh()
         station = _Radio.station
@@ -428,8 +429,10 @@ class WLAN:
     def config(self, *params, **settings):
         """Get one setting by name, or set several by keyword.
 
-        Raises ValueError for an unknown name, OSError for one of the other interface, or an
-        access point that is not up or would have too short a password.
+        Raises:
+            ValueError: an unknown name.
+            OSError: a name of the other interface, or an access point that isn't up or would have
+                too short a password.
         """
         _refresh()
         if settings:

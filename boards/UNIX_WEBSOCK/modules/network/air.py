@@ -31,7 +31,11 @@ _DEFAULT_AIR = """{
 
 
 class Network:
-    """One network on the air, from its entry in the file. Raises ValueError for a bad one."""
+    """One network on the air, from its entry in the file.
+
+    Raises:
+        ValueError: the entry is a bad one.
+    """
 
     def __init__(self, entry, index):
         for key in entry:
