@@ -49,7 +49,7 @@ def library():
 
 
 def load():
-    """A function minify(name, data) -> data, to which a file that it can't read is a BuildError."""
+    """A function minify(name, data) -> data; a file that it can't read is a BuildError."""
     module = library()
     if module is None:
         return unchanged

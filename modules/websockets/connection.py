@@ -488,8 +488,13 @@ class Connection:
             data: str or bytes of at most 125 bytes; random when None.
 
         Returns:
-            An awaitable that gives the round trip in seconds when the pong arrives, or raises
-            ConnectionClosed.
+            An awaitable that gives the round trip in seconds when the pong arrives, and is a
+            `ConnectionClosed` when it never will.
+
+        Raises:
+            ConcurrencyError: a ping with this data is under way.
+            ConnectionClosed: the connection is closed.
+            ValueError: more than 125 bytes.
         """
         if data is None:
             data = urandom(4)
