@@ -1,0 +1,33 @@
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+QUEUE_LIMIT: int
+MESSAGE_LIMIT: int
+TITLE_LIMIT: int
+
+class NotRunning(RuntimeError): ...
+class QueueFull(RuntimeError): ...
+
+class Interface:
+    type: ClassVar[str]
+    title: str
+    # name -> (default, check), see interfaces.options
+    OPTIONS: ClassVar[dict[str, tuple[Any, Callable[[Any], Any]]]]
+    name: str
+    options: dict[str, Any]
+    running: bool
+    def __init__(
+        self,
+        name: str,
+        emit: Callable[[str, Any], object],
+        title: str | None = None,
+        **options: Any,
+    ) -> None: ...
+    async def run(self) -> None: ...
+    def check(self, text: str) -> None: ...
+    # The value must be what JSON can hold.
+    def emit(self, key: str, value: Any) -> None: ...
+    async def message(self) -> str: ...
+    def send(self, text: str) -> None: ...
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...

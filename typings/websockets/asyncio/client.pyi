@@ -1,0 +1,2 @@
+from ..client import ClientConnection as ClientConnection
+from ..client import connect as connect

@@ -1,0 +1,4 @@
+class State:
+    OPEN: int
+    CLOSING: int
+    CLOSED: int
