@@ -15,7 +15,7 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 test fuzz conformance bench picture clean source assets
+.PHONY: help run host host32 test lint format fuzz conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
 .PHONY: provision flasher qemu
 
@@ -34,6 +34,12 @@ host32: source assets ## Build build/host32/websock, with objects as large as on
 
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
+
+lint: ## Check style, workflows and shell scripts without running anything
+	@$(PYTHON) ci/lint.py
+
+format: ## Put the Python code in order
+	@$(PYTHON) ci/lint.py --fix
 
 fuzz: host ## Feed the HTTP server a million damaged requests; ARGS="COUNT SEED"
 	@$(PYTHON) tests/fuzz/run.py $(ARGS)

@@ -3,6 +3,7 @@
 #
 #   ci/test.sh [PYTEST ARGUMENTS]
 #   ci/test.sh --only-environment     set up build/venv-test and the programs, run nothing
+#   ci/test.sh --only-programs        install the programs that are missing; leave build/ alone
 #
 # The Python packages are pinned by hash in tests/requirements.txt. Debian packages that are missing
 # are installed where this runs as root; elsewhere it says which they are and goes on, and pytest
@@ -20,25 +21,28 @@ need() {
     fi
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
         echo "environment: installing $2 ($3)"
-        if { install_package "$2" || { apt-get update && install_package "$2"; }; } \
-            >build/apt-install.log 2>&1 && sh -c "$1" >/dev/null 2>&1; then
+        if output=$({ install_package "$2" || { ci/apt.sh update && install_package "$2"; }; } 2>&1) &&
+            sh -c "$1" >/dev/null 2>&1; then
             return
         fi
-        tail -n 3 build/apt-install.log >&2
+        echo "$output" | tail -n 3 >&2
     fi
     echo "environment: $2 is missing ($3); on Debian: apt-get install $2" >&2
 }
 
 install_package() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1"
+    ci/apt.sh install -y --no-install-recommends "$1"
 }
 
-mkdir -p build
 need "$python -c 'import ensurepip, venv'" python3-venv "the tests' Python packages"
 need 'command -v chromium || command -v chromium-browser' chromium "the browser tests"
 need 'command -v openssl' openssl "the certificates of the TLS tests"
+# shellcheck disable=SC2016 # $CC is the environment's, where it is run
 need 'echo "#include <stdio.h>" | ${CC:-gcc} -m32 -x c -c - -o /dev/null' \
     gcc-multilib "the 32-bit image"
+if [ "${1:-}" = --only-programs ]; then
+    exit
+fi
 "$python" ci/environment.py "$environment" tests/requirements.txt
 if [ "${1:-}" = --only-environment ]; then
     exit

@@ -1,5 +1,6 @@
 """The fixtures of the tests: what they say when the image is missing, fails or ends."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,15 @@ def test_without_the_image_one_line_says_what_to_do(run_pytest):
     assert done.returncode == 2
     assert 'run "make host" first' in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_a_browser_its_tests_are_left_out_and_named():
+    file = "tests/browser/test_secure_page.py"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", file]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, env={"PATH": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{file}: Chromium is missing: apt-get install chromium\n" in done.stdout
+    assert re.search(r"=+ \d+ skipped in .*=+\n$", done.stdout)
 
 
 def test_failed_test_shows_what_the_image_logged(run_pytest):
