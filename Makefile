@@ -74,7 +74,7 @@ provision: ## Make an image and a label for each device of a fleet: CSV, BOARD, 
 	@build/venv-esp32/bin/python ci/provision.py "$(CSV)" $(BOARD) $(VARIANT)
 
 flasher: ## Make dist/flasher, a page that flashes the images in dist/ from Chrome
-	@$(PYTHON) ci/flasher.py
+	@$(PYTHON) ci/web_flasher.py
 
 qemu: ## Boot the QEMU image in Espressif's QEMU: HTTP_PORT, WS_PORT
 	@$(PYTHON) ci/qemu.py $(HTTP_PORT) $(WS_PORT)

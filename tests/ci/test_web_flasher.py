@@ -15,8 +15,8 @@ from trees import write_files
 
 import boards
 import firmware
-import flasher
 import qemu
+import web_flasher
 from common import ROOT, BuildError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -25,7 +25,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 @pytest.fixture(scope="module")
 def package():
     try:
-        return flasher.fetch()
+        return web_flasher.fetch()
     except BuildError as error:
         pytest.skip(str(error))
 
@@ -43,7 +43,7 @@ def dist(tmp_path, monkeypatch):
 @pytest.fixture
 def site(dist, package):
     """The address of the flasher, served from this computer."""
-    flasher.make(flasher.images(), package, dist / "flasher")
+    web_flasher.make(web_flasher.images(), package, dist / "flasher")
     handler = functools.partial(QuietHandler, directory=dist / "flasher")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -59,7 +59,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def test_each_image_for_a_chip_has_a_manifest_that_fits_it(dist, package):
-    flasher.make(flasher.images(), package, dist / "flasher")
+    web_flasher.make(web_flasher.images(), package, dist / "flasher")
     folder = dist / "flasher"
     for board, variant in boards.pairs():
         path = folder / f"{firmware.label(board, variant)}.json"
@@ -77,7 +77,7 @@ def test_each_image_for_a_chip_has_a_manifest_that_fits_it(dist, package):
     assert (folder / "esp-web-tools" / "LICENSE").is_file()
     # Made again, it is replaced as a whole.
     (folder / "leftover").touch()
-    flasher.make(flasher.images(), package, folder)
+    web_flasher.make(web_flasher.images(), package, folder)
     assert not (folder / "leftover").exists()
     assert not (dist / "flasher.part").exists()
 
@@ -153,16 +153,16 @@ def test_a_chip_that_is_connected_runs_on(site):
 
 
 def test_another_package_than_the_pinned_one_is_refused(tmp_path):
-    package = tmp_path / f"{flasher.PACKAGE}-{flasher.VERSION}.tgz"
+    package = tmp_path / f"{web_flasher.PACKAGE}-{web_flasher.VERSION}.tgz"
     package.write_bytes(b"something else")
     with pytest.raises(BuildError, match="not what is pinned"):
-        flasher.fetch(tmp_path)
+        web_flasher.fetch(tmp_path)
 
 
 def test_without_images_it_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(firmware, "DIST", tmp_path)
     with pytest.raises(BuildError, match="make firmware-all"):
-        flasher.step()
+        web_flasher.step()
 
 
 # QEMU
