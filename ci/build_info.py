@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import sources
-from common import BUILD, ROOT, main, write_if_changed
+from common import BUILD, ROOT, Unavailable, main, write_if_changed
 
 OUTPUT = BUILD / "generated" / "build_info.py"
 
@@ -25,7 +25,7 @@ def project_version(root=ROOT):
         top = sources.git("rev-parse", "--show-toplevel", folder=root)
         if Path(top).resolve() == Path(root).resolve():
             return sources.git("describe", "--tags", "--always", "--dirty", folder=root)
-    except sources.Unavailable:
+    except Unavailable:
         pass
     with open(root / "pyproject.toml", "rb") as file:
         return tomllib.load(file)["project"]["version"]

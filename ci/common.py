@@ -17,6 +17,10 @@ class BuildError(Exception):
     """A step can't go on. The text is for the person at the terminal: cause, then what to do."""
 
 
+class Unavailable(Exception):
+    """This way can't be taken here; the text says why. The next one is tried."""
+
+
 def say(line):
     """Print one line of progress."""
     print(line, flush=True)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import boards
-import firmware
+import image
 import manifests
 from common import BuildError, main, say
 
@@ -39,8 +39,8 @@ def baud():
 
 def newest_image(board, variant, folder=None):
     """The merged image of a board in dist/, the newest if there are several versions."""
-    folder = folder or firmware.DIST
-    name = firmware.label(board, variant)
+    folder = folder or image.DIST
+    name = image.label(board, variant)
     images = [path for path in folder.glob(f"{name}-*.bin") if not path.name.endswith("-app.bin")]
     if not images:
         asked = f"BOARD={board.name}" + (f" VARIANT={variant}" if variant else "")
@@ -102,7 +102,7 @@ def check_variant(board, variant, text):
     Raises:
         BuildError: it can't.
     """
-    name = firmware.label(board, variant)
+    name = image.label(board, variant)
     if variant in NOT_FOR_CHIPS:
         raise BuildError(f"{name} is for the emulator, see make qemu")
     # An image for two cores stops at its start on a chip with one.

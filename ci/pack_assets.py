@@ -1,4 +1,5 @@
-"""Pack frozen_www/ into the frozen module `assets`, build/assets/assets.py.
+"""Pack frozen_www/ into the frozen module `assets`, build/assets/assets.py, and for the host board
+what measuring needs into `bench_assets`, build/bench/bench_assets.py.
 
 Each file becomes a tuple of literals, which stays in flash: the whole response to a GET, whose
 content is gzipped where that is smaller, as one literal, and the head of a 304.
@@ -8,9 +9,11 @@ A file that a page refers to gets a name with a hash of its content and may be c
 ETag on every use (RFC 9111 section 5.2.2.4).
 """
 
+import base64
 import dataclasses
 import hashlib
 import posixpath
+import random
 import re
 import zlib
 from html.parser import HTMLParser
@@ -23,6 +26,7 @@ from common import BUILD, ROOT, BuildError, main, say, write_if_changed
 
 FOLDER = ROOT / "frozen_www"
 OUTPUT = BUILD / "assets" / "assets.py"
+BENCH_OUTPUT = BUILD / "bench" / "bench_assets.py"
 
 # The device inflates an asset for a client that doesn't take gzip, with a window of this size in
 # its heap: 2^12 bytes cost the page about 2 % of its compressed size (httpd/assets.py).
@@ -359,6 +363,13 @@ def table(assets, room):
     ]
 
 
+def bench_files():
+    """What is served below /bench/ by the host board, the same in every build: 30,000 bytes that
+    don't compress, and text that takes about 90,000 compressed and 120,000 inflated."""
+    random_bytes = random.Random(30000).randbytes
+    return {"30k": random_bytes(30_000), "90k.txt": base64.b64encode(random_bytes(89_500))}
+
+
 def step():
     if not FOLDER.is_dir():
         raise BuildError(f"{FOLDER} is not there")
@@ -374,6 +385,7 @@ def step():
         room = boards.partition("factory", boards.read_partitions()).size
         for line in table(assets, room):
             say(line)
+    write_if_changed(BENCH_OUTPUT, module_text(pack(bench_files())).encode())
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ import sys
 from pathlib import Path
 
 import boards
-import firmware
 import flash
 from common import BuildError, main, say
+from image import DIST, ERASED
 
-FLEET = firmware.DIST / "fleet"
+FLEET = DIST / "fleet"
 
 # The files of device/settings/config.py, and what it takes for a value.
 IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -265,14 +265,14 @@ def filesystem(files, size):
     for name, value in sorted(files.items()):
         with image.open(name, "wb") as file:
             file.write(json.dumps(value).encode())
-    return bytes(image.context.buffer).rstrip(firmware.ERASED)
+    return bytes(image.context.buffer).rstrip(ERASED)
 
 
 def merged(image, files, partition):
     """The firmware image with the device's filesystem behind it."""
     if len(image) > partition.offset:
         raise BuildError(f"the image reaches into partition {partition.name}")
-    return image.ljust(partition.offset, firmware.ERASED) + filesystem(files, partition.size)
+    return image.ljust(partition.offset, ERASED) + filesystem(files, partition.size)
 
 
 def wifi_code(ssid, password):

@@ -9,9 +9,9 @@ import shutil
 import sys
 
 import boards
-import firmware
 import flash
 from common import BUILD, BuildError, main, say
+from image import ERASED
 
 PROGRAM = "qemu-system-xtensa"
 FLASH = BUILD / "qemu" / "flash.bin"
@@ -32,7 +32,7 @@ def command(program, flash_file, http_port, ws_port):
 
 def flash_image(image, size):
     """The whole flash of `size` bytes: the emulator takes 2, 4, 8 or 16 MiB, nothing between."""
-    return image.ljust(size, firmware.ERASED)
+    return image.ljust(size, ERASED)
 
 
 def step():

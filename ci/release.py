@@ -1,8 +1,9 @@
 """Publish the images in dist/ as the release of a tag: ``release.py TAG``.
 
 Every image that board.json lists has to be there, with the tag as its version, and with the whole
-page: a build that could not have its packages goes on without them. The notes list the images, how
-to flash one, and what changed since the tag before; SHA256SUMS goes with the files.
+page: a build that could not have its packages goes on without them. The notes list the images and
+how to flash one, and gh adds what changed since the release before. SHA256SUMS goes with the
+files.
 """
 
 import json
@@ -10,10 +11,11 @@ import subprocess
 import sys
 
 import boards
-import firmware
-import sources
+import idf
+import image
 import third_party
-from common import BUILD, ROOT, BuildError, main, say, write_if_changed
+import versions
+from common import BUILD, BuildError, main, say, write_if_changed
 
 # What belongs to an image, by the end of the file's name.
 ENDINGS = (".bin", "-app.bin", ".elf", ".map", ".sbom.json")
@@ -22,7 +24,7 @@ ENDINGS = (".bin", "-app.bin", ".elf", ".map", ".sbom.json")
 def expected(tag):
     """The names of all files of a release but SHA256SUMS."""
     return [
-        f"{firmware.label(board, variant)}-{tag}{ending}"
+        f"{image.label(board, variant)}-{tag}{ending}"
         for board, variant in boards.pairs()
         for ending in ENDINGS
     ]
@@ -51,28 +53,18 @@ def check_pages(folder, tag):
     """
     wanted = {name for name, _, _ in third_party.LIBRARIES.values()}
     for board, variant in boards.pairs():
-        path = folder / f"{firmware.label(board, variant)}-{tag}.sbom.json"
+        path = folder / f"{image.label(board, variant)}-{tag}.sbom.json"
         found = {component["name"] for component in json.loads(path.read_text())["components"]}
         if wanted - found:
             missing = ", ".join(sorted(wanted - found))
             raise BuildError(f"{path.name}: the image was packed without {missing}")
 
 
-def changes(tag, root=ROOT):
-    """The subjects of the commits since the tag before `tag`, the newest first."""
-    try:
-        before = sources.git("describe", "--tags", "--abbrev=0", f"{tag}^", folder=root)
-        commits = f"{before}..{tag}"
-    except sources.Unavailable:
-        commits = tag
-    return sources.git("log", "--no-merges", "--format=%s", commits, folder=root).splitlines()
-
-
-def notes(tag, subjects):
-    """The text of the release's page."""
-    pins, idf = sources.Pins.load(), firmware.Idf.load()
+def notes(tag):
+    """The text of the release's page, above the changes, which gh lists."""
+    pins, pin = versions.Pins.load(), idf.Idf.load()
     lines = [
-        f"MicroPython {pins.tag}, ESP-IDF {idf.tag}.",
+        f"MicroPython {pins.tag}, ESP-IDF {pin.tag}.",
         "",
         "Flash the file for your board at 0x0, for example with esptool:",
         "",
@@ -85,10 +77,9 @@ def notes(tag, subjects):
     ]
     for board, variant in boards.pairs():
         purpose = boards.variant_text(board, variant)
-        name = f"{firmware.label(board, variant)}-{tag}.bin"
+        name = f"{image.label(board, variant)}-{tag}.bin"
         lines.append(f"| `{name}` | {board.mcu} | {purpose} |")
     lines += ["", "Check a download with `sha256sum --check --ignore-missing SHA256SUMS`.", ""]
-    lines += ["Changes:", "", *(f"- {subject}" for subject in subjects)]
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +87,7 @@ def command(tag, notes_file, files):
     """The command that makes the release, as a list."""
     return [
         *("gh", "release", "create", tag, "--verify-tag", "--title", tag),
-        *("--notes-file", str(notes_file), *map(str, files)),
+        *("--generate-notes", "--notes-file", str(notes_file), *map(str, files)),
     ]
 
 
@@ -104,16 +95,16 @@ def step():
     if len(sys.argv) != 2:
         raise BuildError("usage: release.py TAG")
     tag = sys.argv[1]
-    if not firmware.DIST.is_dir():
+    if not image.DIST.is_dir():
         raise BuildError("there is no dist/; run make firmware-all first")
-    files = [path for path in firmware.DIST.iterdir() if path.is_file()]
+    files = [path for path in image.DIST.iterdir() if path.is_file()]
     names = [path.name for path in files if path.name != "SHA256SUMS"]
     check(names, tag)
-    check_pages(firmware.DIST, tag)
-    write_if_changed(firmware.DIST / "SHA256SUMS", firmware.checksums(firmware.DIST).encode())
+    check_pages(image.DIST, tag)
+    write_if_changed(image.DIST / "SHA256SUMS", image.checksums(image.DIST).encode())
     notes_file = BUILD / "notes.md"
-    write_if_changed(notes_file, notes(tag, changes(tag)).encode())
-    files = sorted(path for path in firmware.DIST.iterdir() if path.is_file())
+    write_if_changed(notes_file, notes(tag).encode())
+    files = sorted(path for path in image.DIST.iterdir() if path.is_file())
     say(f"release: {tag}, {len(files)} files")
     if subprocess.run(command(tag, notes_file, files)).returncode:
         raise BuildError("gh did not make the release")

@@ -1,7 +1,8 @@
 """Make dist/flasher, a web page that flashes the images in dist/ from Chrome, with no install.
 
-ESP Web Tools (npm, pinned by hash below) talks to the chip through the browser's Web Serial. The
-page needs to be served by HTTPS or from this computer; it loads nothing from elsewhere:
+ESP Web Tools (npm, pinned by hash in versions.toml) talks to the chip through the browser's Web
+Serial. The page needs to be served by HTTPS or from this computer, and loads nothing from
+elsewhere:
 
     python3 -m http.server --directory dist/flasher 8000
 """
@@ -17,17 +18,13 @@ import tarfile
 from pathlib import Path
 
 import boards
-import firmware
 import flash
+import image
+import versions
 from common import BUILD, ROOT, BuildError, main, say
 
 PACKAGE = "esp-web-tools"
-VERSION = "10.4.0"
-# As npm states it for this version; checked here, whatever registry it came from.
-INTEGRITY = (
-    "sha512-3pwkeFFm5Fj7UQo8SJNYK5RXrtNCpq6X9QoI6bMT4GBZ"
-    "WgrJqjn0YvM9ihG74BtMoSFYXfmDtkehuxe50PTMPQ=="
-)
+PIN = versions.load()["esp_web_tools"]
 
 # ESP Web Tools' names of the chips.
 FAMILIES = {"esp32": "ESP32", "esp32s3": "ESP32-S3", "esp32c3": "ESP32-C3"}
@@ -71,16 +68,16 @@ def check_integrity(data):
         BuildError: it isn't.
     """
     digest = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    if digest != INTEGRITY:
-        raise BuildError(f"{PACKAGE} {VERSION} is not what is pinned: its hash is {digest}")
+    if digest != PIN["integrity"]:
+        raise BuildError(f"{PACKAGE} {PIN['version']} is not what is pinned: its hash is {digest}")
 
 
 def fetch(folder=BUILD / "npm"):
     """Fetch the package with npm; return the file."""
-    package = folder / f"{PACKAGE}-{VERSION}.tgz"
+    package = folder / f"{PACKAGE}-{PIN['version']}.tgz"
     if not package.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"]
+        command = ["npm", "pack", "--silent", f"{PACKAGE}@{PIN['version']}"]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         except FileNotFoundError as error:
@@ -101,9 +98,9 @@ def unpack(package, target):
                 (target / Path(name).name).write_bytes(tar.extractfile(member).read())
 
 
-def manifest(board, variant, image, version):
+def manifest(board, variant, file, version):
     """What ESP Web Tools reads about one image."""
-    part = {"path": image.name, "offset": 0}
+    part = {"path": file.name, "offset": 0}
     return {
         "name": f"{board.product} {variant}".strip(),
         "version": version,
@@ -134,15 +131,15 @@ def make(found, package, target):
     shutil.rmtree(work, ignore_errors=True)
     unpack(package, work / PACKAGE)
     options = []
-    for board, variant, image in found:
-        name = firmware.label(board, variant)
-        version = image.name.removeprefix(f"{name}-").removesuffix(".bin")
-        shutil.copyfile(image, work / image.name)
-        text = json.dumps(manifest(board, variant, image, version), indent=2)
+    for board, variant, file in found:
+        name = image.label(board, variant)
+        version = file.name.removeprefix(f"{name}-").removesuffix(".bin")
+        shutil.copyfile(file, work / file.name)
+        text = json.dumps(manifest(board, variant, file, version), indent=2)
         (work / f"{name}.json").write_text(text + "\n")
         purpose = html.escape(f"{board.mcu}: {boards.variant_text(board, variant)}")
         options.append(f'  <option value="{name}.json">{purpose}</option>')
-    first = firmware.label(*found[0][:2]) + ".json"
+    first = image.label(*found[0][:2]) + ".json"
     (work / "index.html").write_text(PAGE.format(options="\n".join(options), first=first))
     shutil.rmtree(target, ignore_errors=True)
     os.replace(work, target)
@@ -152,7 +149,7 @@ def step():
     found = images()
     if not found:
         raise BuildError("there is no image in dist/; make them with: make firmware-all")
-    target = firmware.DIST / "flasher"
+    target = image.DIST / "flasher"
     make(found, fetch(), target)
     place = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"flasher: {len(found)} images; python3 -m http.server --directory {place} 8000")

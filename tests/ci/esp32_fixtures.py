@@ -7,6 +7,7 @@ import pytest
 
 import environment
 import sources
+import versions
 from common import BUILD, ROOT, BuildError
 
 
@@ -33,7 +34,7 @@ def micropython():
 @pytest.fixture(scope="session")
 def pinned_micropython(micropython):
     """MicroPython's source of exactly the pinned release."""
-    pins = sources.Pins.load()
+    pins = versions.Pins.load()
     version = sources.tree_version(micropython)
     if f"v{version}" != pins.tag:
         pytest.skip(f"needs the source of MicroPython {pins.tag}; this one is {version}")

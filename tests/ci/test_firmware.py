@@ -1,12 +1,14 @@
 """The build of ESP32 images: the command, the choice of tools, and what ends up in dist/.
 
-The whole flow runs with a stand-in for idf.py that writes files of the real build's form.
+The whole flow runs with fake_idf.py in the place of idf.py, which writes files of the real build's
+form, and with the real esptool and esp-idf-sbom.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,143 +19,19 @@ from trees import micropython_files, write_files
 import boards
 import build_info
 import firmware
+import idf
+import image
 import patches
 import sources
 import third_party
+import versions
 from common import ROOT, BuildError
 
-IDF = firmware.Idf.load()
-PINS = sources.Pins.load()
+IDF = idf.Idf.load()
+PINS = versions.Pins.load()
 BOARD = boards.find("ESP32_WEBSOCK")
 
-# MicroPython's ports/esp32/lockfiles/dependencies.lock.esp32 in form.
-LOCK = """\
-dependencies:
-  espressif/lan867x:
-    component_hash: 0ff9
-    dependencies:
-    - name: idf
-      require: private
-      version: '>=5.3'
-    targets:
-    - esp32
-    version: 1.0.3
-  espressif/mdns:
-    component_hash: 46ee
-    dependencies: []
-    source:
-      type: service
-    version: 1.1.0
-  idf:
-    source:
-      type: idf
-    version: 5.5.1
-"""
-MAP = """\
-Discarded input sections
-
- .rodata.unused 0x0000000000000000      0x999 esp-idf/main/libmain.a(frozen_content.c.obj)
-
-Linker script and memory map
-
- .rodata.mp_frozen_names
-                0x000000003f401000      0x100 esp-idf/main/libmain.a(frozen_content.c.obj)
- .text.one      0x00000000400d2000       0x20 esp-idf/main/libmain.a(frozen_content.c.obj)
- .text.two      0x00000000400d3000       0x77 esp-idf/main/libmain.a(main.c.obj)
- .debug_info    0x000000000024a940     0x4444 esp-idf/main/libmain.a(frozen_content.c.obj)
-"""
-FAKE_IDF = """\
-#!{python}
-import json, os, sys
-from pathlib import Path
-if sys.argv[1:] == ["--version"]:
-    print("ESP-IDF {version}")
-    sys.exit()
-folder = Path(sys.argv[sys.argv.index("-B") + 1])
-print("building in", folder)
-names = ("MICROPY_GIT_TAG", "MICROPY_GIT_HASH", "SOURCE_DATE_EPOCH", "BUILD", "MAKEFLAGS")
-seen = {{name: os.environ.get(name) for name in names}}
-Path({record!r}).write_text(json.dumps([sys.argv[1:], seen]))
-{behaviour}
-app = int(os.environ.get("FAKE_APP_SIZE", 100000))
-for name, data in (
-    ("bootloader/bootloader.bin", b"B" * 20000),
-    ("partition_table/partition-table.bin", b"P" * 3072),
-    ("micropython.bin", b"A" * app),
-    ("micropython.elf", b"ELF"),
-    ("micropython.map", {map!r}.encode()),
-):
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(data)
-files = {{
-    "0x1000": "bootloader/bootloader.bin",
-    "0x8000": "partition_table/partition-table.bin",
-    "0x10000": "micropython.bin",
-}}
-(folder / "flasher_args.json").write_text(json.dumps({{"flash_files": files}}))
-"""
-
-
-def nothing(name):
-    return None
-
-
-def programs(*names):
-    return lambda name: f"/bin/{name}" if name in names else None
-
-
-# Tools
-
-
-def test_the_active_idf_of_the_pinned_version_is_used():
-    tools = firmware.choose_tools(
-        IDF, {"IDF_PATH": "/idf"}, programs("idf.py", "docker"), lambda command: "ESP-IDF v5.5.1\n"
-    )
-    assert tools == firmware.Tools("active")
-
-
-def test_another_active_idf_is_named_and_not_used(capsys):
-    tools = firmware.choose_tools(
-        IDF,
-        {"IDF_PATH": "/nowhere"},
-        programs("idf.py", "docker"),
-        lambda command: "ESP-IDF v5.4.2" if command[0] == "idf.py" else "Server:",
-    )
-    assert tools == firmware.Tools("container", "docker")
-    assert "the active ESP-IDF is v5.4.2: not used" in capsys.readouterr().out
-
-
-def test_idf_path_of_the_pinned_version_is_used(tmp_path):
-    text = "set(IDF_VERSION_MAJOR 5)\nset(IDF_VERSION_MINOR 5)\nset(IDF_VERSION_PATCH 1)\n"
-    write_files(tmp_path, {"tools/cmake/version.cmake": text})
-    environment = {"IDF_PATH": str(tmp_path)}
-    assert firmware.choose_tools(IDF, environment, nothing) == firmware.Tools("idf_path")
-
-
-@pytest.mark.parametrize("engine", ["docker", "podman"])
-def test_the_container_is_used_when_its_engine_answers(engine):
-    tools = firmware.choose_tools(IDF, {}, programs(engine), lambda command: "Server:")
-    assert tools == firmware.Tools("container", engine)
-
-
-def test_a_docker_without_root_is_noticed():
-    information = "Server:\n Security Options:\n  seccomp\n  rootless\n  cgroupns\n"
-    tools = firmware.choose_tools(IDF, {}, programs("docker"), lambda command: information)
-    assert tools == firmware.Tools("container", "docker", rootless=True)
-
-
-def test_without_any_it_says_what_to_install_in_three_lines():
-    with pytest.raises(BuildError) as error:
-        # docker is there, its daemon is not.
-        firmware.choose_tools(IDF, {}, programs("docker"), lambda command: "")
-    lines = str(error.value).splitlines()
-    assert len(lines) == 3
-    assert "ESP-IDF v5.5.1" in lines[0]
-    assert "docker.io/espressif/idf:v5.5.1" in lines[1]
-    assert f"-b v5.5.1 {IDF.url}" in lines[2]
-
-
-# Commands
+LOCK = "dependencies:\n  espressif/mdns:\n    version: 1.1.0\n"
 
 
 @pytest.mark.parametrize(("board", "variant"), boards.pairs())
@@ -166,42 +44,6 @@ def test_the_command_of_each_image(board, variant):
     assert firmware.idf_command(board, variant, "/src", "/objects") == [*expected, "build"]
 
 
-def test_how_each_tool_runs_the_command():
-    variables = {"SOURCE_DATE_EPOCH": "1"}
-
-    def command(*tools, user=(1000, 100)):
-        return firmware.run_command(
-            firmware.Tools(*tools), IDF, ["idf.py", "build"], variables, Path("/p"), user
-        )
-
-    assert command("active") == ["idf.py", "build"]
-    script = '. "$IDF_PATH/export.sh" >/dev/null && exec "$@"'
-    assert command("idf_path") == ["bash", "-c", script, "bash", "idf.py", "build"]
-    options = ["run", "--rm", "--volume", "/p:/p", "--workdir", "/p"]
-    options += ["--security-opt", "label=disable"]
-    settings = ["--env", "HOME=/tmp", "--env", "IDF_GIT_SAFE_DIR=/p"]
-    settings += ["--env", "SOURCE_DATE_EPOCH=1", "docker.io/espressif/idf:v5.5.1"]
-    docker = ["docker", *options, "--user", "1000:100", *settings, "idf.py", "build"]
-    assert command("container", "docker") == docker
-    podman = ["podman", *options, "--userns", "keep-id", *settings, "idf.py", "build"]
-    assert command("container", "podman") == podman
-    # Here the user is root inside, and nobody else can write to the folder.
-    rootless = ["docker", *options, *settings, "idf.py", "build"]
-    assert command("container", "docker", True) == rootless
-    # Podman refuses --userns keep-id to root, which is root inside as well.
-    as_root = ["podman", *options, *settings, "idf.py", "build"]
-    assert command("container", "podman", user=(0, 0)) == as_root
-
-
-def test_idf_path_takes_the_environment_of_export(tmp_path):
-    write_files(tmp_path, {"export.sh": "echo noise; export FOUND=yes\n"})
-    command = firmware.run_command(
-        firmware.Tools("idf_path"), IDF, ["sh", "-c", 'echo "$FOUND"'], {}, ROOT, (0, 0)
-    )
-    done = run(command, env={**os.environ, "IDF_PATH": str(tmp_path)})
-    assert done.stdout == "yes\n"
-
-
 def test_the_matrix_is_what_board_json_lists():
     assert firmware.matrix() == {
         "include": [
@@ -212,42 +54,14 @@ def test_the_matrix_is_what_board_json_lists():
     }
 
 
-# Images
-
-
-def part(name, offset, size, room):
-    return firmware.Part(name, offset, name[:1].encode() * size, room)
-
-
-def test_parts_are_merged_at_their_offsets():
-    image = firmware.merge([part("app", 32, 4, 100), part("boot", 8, 3, 8)])
-    assert image == b"\xff" * 8 + b"bbb" + b"\xff" * 21 + b"aaaa"
-
-
-def test_a_part_that_is_too_large_is_an_error_with_the_bytes_over():
-    with pytest.raises(BuildError, match="the app is 7 bytes too large for its 100"):
-        firmware.merge([part("app", 0, 107, 100)])
-
-
-def test_frozen_modules_are_counted_from_the_map():
-    assert firmware.frozen_size(MAP) == 0x120
-
-
-def test_components_are_read_from_the_lock_file():
-    assert firmware.locked_components(LOCK) == [
-        ("espressif/lan867x", "0ff9", "1.0.3"),
-        ("espressif/mdns", "46ee", "1.1.0"),
-    ]
-
-
-def test_overflow_is_found_in_the_log():
-    line = "Error: app partition is too small for binary micropython.bin size 0x2a1230:\n"
-    line += "  - Part 'factory' 0/0 @ 0x10000 size 0x280000 (overflow 0x21230)\n"
-    assert firmware.overflow(line) == 0x21230
-    assert firmware.overflow("Project build complete.") is None
-
-
 # The flow
+
+
+def idf_version(tag):
+    """The file in which an ESP-IDF says its version."""
+    numbers = zip(("MAJOR", "MINOR", "PATCH"), tag.removeprefix("v").split("."), strict=True)
+    text = "".join(f"set(IDF_VERSION_{part} {number})\n" for part, number in numbers)
+    return {"tools/cmake/version.cmake": text}
 
 
 @pytest.fixture
@@ -258,9 +72,9 @@ def project(tmp_path, monkeypatch):
     write_files(tree, {"ports/esp32/lockfiles/dependencies.lock.esp32": LOCK})
     patches.stamp(tree).write_text("a source and its patches")
     source = sources.Source("dir", "1.28.0", "a test", 1234567890)
-    monkeypatch.setattr(firmware, "DIST", tmp_path / "dist")
+    monkeypatch.setattr(image, "DIST", tmp_path / "dist")
     monkeypatch.setattr(firmware, "OBJECTS", tmp_path / "firmware")
-    monkeypatch.setattr(firmware, "assets_size", lambda: 8000)
+    monkeypatch.setattr(image, "assets_size", lambda: 8000)
     page = {"static/jquery.js": b"/*! jQuery v3.5.1 */"}
     monkeypatch.setattr(third_party, "load", lambda: page)
     monkeypatch.setattr(build_info, "project_version", lambda: "v1.2.3")
@@ -268,20 +82,17 @@ def project(tmp_path, monkeypatch):
     record = tmp_path / "seen.json"
 
     def build(variant="", behaviour="", version="v5.5.1", **environment):
-        text = FAKE_IDF.format(
-            python=sys.executable,
-            version=version,
-            record=str(record),
-            map=MAP,
-            behaviour=behaviour,
-        )
-        program = write_files(tmp_path / "bin", {"idf.py": text}) / "idf.py"
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-        monkeypatch.setenv("IDF_PATH", str(tmp_path))
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        shutil.copy(Path(__file__).with_name("fake_idf.py"), tmp_path / "bin" / "idf.py")
+        write_files(tmp_path, idf_version(version))
+        environment["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        environment["IDF_PATH"] = str(tmp_path)
+        environment["FAKE_RECORD"] = str(record)
+        environment["FAKE_VERSION"] = version
+        environment["FAKE_BEHAVIOUR"] = behaviour
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        tools = firmware.choose_tools(IDF, os.environ)
+        tools = idf.Tools("active")
         firmware.build(BOARD, variant, IDF, tools, PINS, source, tree)
         return json.loads(record.read_text())
 
@@ -306,11 +117,11 @@ def test_an_image_ends_up_in_dist_with_everything_beside_it(project, capsys):
     names = {f"{stem}{end}" for end in (".bin", "-app.bin", ".elf", ".map", ".sbom.json")}
     assert {path.name for path in dist.iterdir()} == {*names, "SHA256SUMS"}
 
-    image = (dist / f"{stem}.bin").read_bytes()
-    assert image[:0x1000] == b"\xff" * 0x1000
-    assert image[0x1000 : 0x1000 + 20000] == b"B" * 20000
-    assert image[0x8000 : 0x8000 + 3072] == b"P" * 3072
-    assert image[0x10000:] == b"A" * 100000
+    data = (dist / f"{stem}.bin").read_bytes()
+    assert data[:0x1000] == b"\xff" * 0x1000
+    assert data[0x1000 : 0x1000 + 20000] == b"B" * 20000
+    assert data[0x8000 : 0x8000 + 3072] == b"P" * 3072
+    assert data[0x10000:] == b"A" * 100000
     assert (dist / f"{stem}-app.bin").read_bytes() == b"A" * 100000
 
     for line in (dist / "SHA256SUMS").read_text().splitlines():
@@ -322,15 +133,18 @@ def test_an_image_ends_up_in_dist_with_everything_beside_it(project, capsys):
     bill = json.loads((dist / f"{stem}.sbom.json").read_text())
     assert bill["bomFormat"] == "CycloneDX"
     found = {component["name"]: component["version"] for component in bill["components"]}
+    # By esp-idf-sbom: ESP-IDF, and of its components those that were linked.
+    assert found.pop("component-main") is not None
     assert found == {
         "micropython": "v1.28.0",
-        "esp-idf": "v5.5.1",
-        "espressif/lan867x": "1.0.3",
-        "espressif/mdns": "1.1.0",
+        "esp-idf": "5.5.1",
+        "component-espressif__mdns": "1.1.0",
         "jquery": "3.5.1",
     }
-    digest = bill["metadata"]["component"]["hashes"][0]["content"]
-    assert digest == hashlib.sha256(image).hexdigest()
+    component = bill["metadata"]["component"]
+    assert (component["name"], component["version"]) == ("ESP32_WEBSOCK-default", "v1.2.3")
+    assert component["hashes"][0]["content"] == hashlib.sha256(data).hexdigest()
+    assert bill["metadata"]["timestamp"] == "2009-02-13T23:31:30+00:00"
 
     printed = capsys.readouterr().out
     room = 0x280000
@@ -373,13 +187,13 @@ def test_the_configuration_key_follows_all_that_decides_a_build_folder(tmp_path,
     tree.mkdir(parents=True)
     patches.stamp(tree).write_text("with a patch")
 
-    def key(command=("idf.py",), idf=IDF, tools="active"):
-        return firmware.configuration_key(BOARD, command, idf, firmware.Tools(tools), tree)
+    def key(command=("idf.py",), pin=IDF, tools="active"):
+        return firmware.configuration_key(BOARD, command, pin, idf.Tools(tools), tree)
 
     before = key()
     assert key() == before
     assert key(["idf.py", "-v"]) != before
-    assert key(idf=dataclasses.replace(IDF, commit="another")) != before
+    assert key(pin=dataclasses.replace(IDF, commit="another")) != before
     assert key(tools="container") != before
     patches.stamp(tree).write_text("without it")
     assert key() != before
@@ -406,6 +220,20 @@ def test_an_app_that_is_too_large_for_the_partition_is_an_error(project):
     assert not (project.folder / "dist").exists()
 
 
+def test_another_esp_idf_than_the_pinned_one_is_noticed(project):
+    with pytest.raises(BuildError, match=r"built with ESP-IDF 5\.4\.2, not v5\.5\.1"):
+        project(version="v5.4.2")
+    assert not (project.folder / "dist").exists()
+
+
+def test_a_build_without_a_description_has_no_list_of_components(project):
+    behaviour = "import atexit; atexit.register((objects / 'project_description.json').unlink)"
+    with pytest.raises(BuildError, match="there is no list of components") as error:
+        project(behaviour=behaviour)
+    assert "project_description.json" in str(error.value)
+    assert not (project.folder / "dist").exists()
+
+
 def test_other_components_than_the_locked_ones_are_an_error(project):
     lock = project.tree / "ports/esp32/lockfiles/dependencies.lock.esp32"
     with pytest.raises(BuildError, match=r"other components than dependencies\.lock\.esp32 has"):
@@ -416,7 +244,7 @@ def test_other_components_than_the_locked_ones_are_an_error(project):
 
 def test_another_micropython_than_the_pinned_one_is_refused(monkeypatch):
     source = sources.Source("debian", "1.26.1", "Debian source package", 0)
-    monkeypatch.setattr(firmware, "choose_tools", lambda *arguments: firmware.Tools("active"))
+    monkeypatch.setattr(idf, "choose_tools", lambda *arguments: idf.Tools("active"))
     monkeypatch.setattr(sources, "ensure", lambda *arguments: source)
     monkeypatch.setattr(patches, "prepare", lambda port: pytest.fail("patches were applied"))
     with pytest.raises(

@@ -11,10 +11,10 @@ import pytest
 from programs import run
 
 import boards
-import firmware
 import flash
 import manifests
 from common import ROOT, BuildError
+from image import label
 from support import free_port, wait_until
 
 pytest_plugins = ["esp32_fixtures"]
@@ -248,6 +248,6 @@ def test_without_a_port_it_says_how_to_name_one(action):
 
 
 def test_the_images_that_the_build_makes_are_those_that_are_flashed(tmp_path, monkeypatch):
-    monkeypatch.setattr(firmware, "DIST", tmp_path)
-    (tmp_path / f"{firmware.label(BOARD, '')}-v1.bin").write_bytes(b"")
+    monkeypatch.setattr("image.DIST", tmp_path)
+    (tmp_path / f"{label(BOARD, '')}-v1.bin").write_bytes(b"")
     assert flash.newest_image(BOARD, "").parent == tmp_path

@@ -4,6 +4,7 @@ import ast
 import gzip
 import hashlib
 import re
+import runpy
 
 import pytest
 
@@ -298,6 +299,7 @@ def test_the_programs_output_is_left_alone_when_nothing_changed(tmp_path, monkey
     (www / "page.htm").write_text("<!doctype html><title>One</title>")
     monkeypatch.setattr(pack_assets, "FOLDER", www)
     monkeypatch.setattr(pack_assets, "OUTPUT", tmp_path / "assets.py")
+    monkeypatch.setattr(pack_assets, "BENCH_OUTPUT", tmp_path / "bench_assets.py")
     monkeypatch.setattr(minifier, "load", lambda: minifier.unchanged)
     pack_assets.step()
     assert "page.htm" in capsys.readouterr().out
@@ -314,3 +316,21 @@ def test_without_the_folder_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(pack_assets, "FOLDER", tmp_path / "www")
     with pytest.raises(BuildError, match="www is not there"):
         pack_assets.step()
+
+
+def test_what_measuring_needs_is_packed_beside_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(pack_assets, "OUTPUT", tmp_path / "assets.py")
+    monkeypatch.setattr(pack_assets, "BENCH_OUTPUT", tmp_path / "bench_assets.py")
+    pack_assets.step()
+    before = (tmp_path / "bench_assets.py").read_bytes()
+    found = {asset[0] for asset in runpy.run_path(tmp_path / "bench_assets.py")["ASSETS"]}
+    assert found == {"30k", "90k.txt"}
+    pack_assets.step()
+    assert (tmp_path / "bench_assets.py").read_bytes() == before
+
+
+def test_what_measuring_needs_has_the_sizes_that_bench_counts_on():
+    found = {asset.name: asset for asset in pack_assets.pack(pack_assets.bench_files())}
+    assert found["30k"].raw == len(found["30k"].body) == 30_000
+    assert 119_000 < found["90k.txt"].raw < 120_000
+    assert 89_000 < len(found["90k.txt"].body) < 91_000

@@ -11,7 +11,7 @@ from programs import run
 from trees import write_files
 
 import boards
-import firmware
+import image
 import manifests
 import provision
 from common import BUILD, ROOT, BuildError
@@ -68,9 +68,9 @@ def fleet(tmp_path):
     dist.mkdir()
     (dist / "ESP32_WEBSOCK-default-v1.bin").write_bytes(b"firmware" * 1000)
     program = f"""
-import firmware, pathlib, provision
-firmware.DIST = pathlib.Path({str(dist)!r})
-provision.FLEET = firmware.DIST / "fleet"
+import image, pathlib, provision
+image.DIST = pathlib.Path({str(dist)!r})
+provision.FLEET = image.DIST / "fleet"
 from common import main
 sys.argv[1:] = sys.argv[1:] or ["fleet.csv", "ESP32_WEBSOCK"]
 main(provision.step)
@@ -316,4 +316,4 @@ def test_the_limits_are_the_devices():
     assert f'PASSWORD_ALPHABET = "{provision.ALPHABET}"' in text
     text = (ROOT / "modules" / "device" / "settings" / "credentials.py").read_text()
     assert f"SSID_MAX = {provision.SSID_MAX}\n" in text
-    assert firmware.ERASED == b"\xff"
+    assert image.ERASED == b"\xff"

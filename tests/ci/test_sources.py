@@ -9,11 +9,12 @@ from debian_archive import configure_apt, write_suite
 from trees import git, git_repository, micropython_files, write_files
 
 import sources
+import versions
 from common import BuildError
 
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="apt-get is not installed")
 
-PINS = sources.Pins(
+PINS = versions.Pins(
     url="/nonexistent/micropython",
     tag="v1.28.0",
     commit="0" * 40,
@@ -66,31 +67,6 @@ def repository(tmp_path, files=None, tag="v1.28.0"):
     return folder, dataclasses.replace(PINS, url=f"file://{folder}", commit=commit)
 
 
-@pytest.mark.parametrize(
-    ("version", "expected"),
-    [
-        ("1.26.1+ds-1", (1, 26, 1)),
-        ("v1.28.0", (1, 28, 0)),
-        ("1:3.6.7-3", (3, 6, 7)),
-        ("3.6", (3, 6)),
-    ],
-)
-def test_numbers(version, expected):
-    assert sources.numbers(version) == expected
-
-
-def test_numbers_of_something_else():
-    with pytest.raises(BuildError, match="not a version"):
-        sources.numbers("latest")
-
-
-def test_pins_are_those_of_the_file():
-    pins = sources.Pins.load()
-    assert pins.tag == "v1.28.0"
-    assert pins.commit == "e0e9fbb17ed6fd06bb76e266ae554784c9c80804"
-    assert pins.preferred == ("1.26.1", "1.25.0")
-
-
 @pytest.mark.parametrize(("prerelease", "expected"), [(0, "1.29.0"), (1, "1.29.0-preview")])
 def test_tree_version(tmp_path, prerelease, expected):
     write_files(tmp_path, micropython_files("1.29.0", prerelease))
@@ -101,34 +77,6 @@ def test_tree_version_missing(tmp_path):
     write_files(tmp_path, {"py/mpconfig.h": "// nothing\n"})
     with pytest.raises(BuildError, match="does not define its version"):
         sources.tree_version(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("versions", "last", "expected"),
-    [
-        (["1.25.0+ds-1", "1.26.1+ds-1"], False, "1.26.1+ds-1"),
-        (["1.25.0+ds-1"], False, None),
-        (["1.25.0+ds-1"], True, "1.25.0+ds-1"),
-        (["1.27.0-1", "1.25.0-1"], True, "1.25.0-1"),
-        (["1.27.0-1", "1.28.0-1", "1.29.0-1"], True, "1.28.0-1"),
-        (["1.24.1-1", "1.29.0-1"], True, None),
-        ([], True, None),
-    ],
-)
-def test_choose_micropython(versions, last, expected):
-    assert sources.choose_micropython(versions, PINS, last) == expected
-
-
-@pytest.mark.parametrize(
-    ("versions", "expected"),
-    [
-        (["3.6.2-3", "3.6.10-1", "4.0.0-1"], "3.6.10-1"),
-        (["4.0.0-1", "2.28.3-1", "3.60.1-1"], None),
-        ([], None),
-    ],
-)
-def test_choose_mbedtls(versions, expected):
-    assert sources.choose_mbedtls(versions, PINS) == expected
 
 
 def test_directory_is_copied_without_what_was_built(tmp_path):

@@ -14,7 +14,7 @@ from programs import run
 from trees import write_files
 
 import boards
-import firmware
+import image
 import qemu
 import web_flasher
 from common import ROOT, BuildError
@@ -34,9 +34,9 @@ def package():
 def dist(tmp_path, monkeypatch):
     """A dist/ with a small image of everything, of one version."""
     for board, variant in boards.pairs():
-        name = f"{firmware.label(board, variant)}-v1.2"
+        name = f"{image.label(board, variant)}-v1.2"
         write_files(tmp_path / "dist", {f"{name}.bin": name * 100, f"{name}-app.bin": "app"})
-    monkeypatch.setattr(firmware, "DIST", tmp_path / "dist")
+    monkeypatch.setattr(image, "DIST", tmp_path / "dist")
     return tmp_path / "dist"
 
 
@@ -62,7 +62,7 @@ def test_each_image_for_a_chip_has_a_manifest_that_fits_it(dist, package):
     web_flasher.make(web_flasher.images(), package, dist / "flasher")
     folder = dist / "flasher"
     for board, variant in boards.pairs():
-        path = folder / f"{firmware.label(board, variant)}.json"
+        path = folder / f"{image.label(board, variant)}.json"
         assert path.exists() == (variant != "QEMU")
         if not path.exists():
             continue
@@ -153,14 +153,14 @@ def test_a_chip_that_is_connected_runs_on(site):
 
 
 def test_another_package_than_the_pinned_one_is_refused(tmp_path):
-    package = tmp_path / f"{web_flasher.PACKAGE}-{web_flasher.VERSION}.tgz"
+    package = tmp_path / f"{web_flasher.PACKAGE}-{web_flasher.PIN['version']}.tgz"
     package.write_bytes(b"something else")
     with pytest.raises(BuildError, match="not what is pinned"):
         web_flasher.fetch(tmp_path)
 
 
 def test_without_images_it_says_what_to_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(firmware, "DIST", tmp_path)
+    monkeypatch.setattr(image, "DIST", tmp_path)
     with pytest.raises(BuildError, match="make firmware-all"):
         web_flasher.step()
 
@@ -191,9 +191,9 @@ def test_the_emulators_flash_is_filled_up_and_kept(dist, tmp_path):
     script = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "ci")!r})
-import pathlib, firmware, qemu
+import pathlib, image, qemu
 from common import main
-firmware.DIST = pathlib.Path({str(dist)!r})
+image.DIST = pathlib.Path({str(dist)!r})
 qemu.FLASH = pathlib.Path({str(flash_file)!r})
 main(qemu.step)
 """

@@ -9,9 +9,14 @@
 set -eu
 T=$1
 PYTHON=${PYTHON:-python3}
-SUITE=25.10.1
-AUTOBAHN=26.10.2
-TWISTED=26.10.0
+pin() {
+    "$PYTHON" -c 'import sys, tomllib
+with open(sys.argv[1], "rb") as file: print(tomllib.load(file)["autobahn"][sys.argv[2]])' \
+        "$(dirname "$0")/../../ci/versions.toml" "$1"
+}
+SUITE=$(pin suite)
+AUTOBAHN=$(pin autobahn)
+TWISTED=$(pin twisted)
 STAMP="suite=$SUITE autobahn=$AUTOBAHN twisted=$TWISTED fixes=$(cksum <"$0" | tr ' ' -)"
 mkdir -p "$T"
 # One at a time: several tests may ask for it at once.

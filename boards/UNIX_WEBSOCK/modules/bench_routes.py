@@ -2,7 +2,7 @@
 
 import gc
 
-from bench_assets import ASSETS  # made by manifest.py
+from bench_assets import ASSETS  # made by ci/pack_assets.py
 from httpd import Asset
 from websockets import ConnectionClosed, Server
 
