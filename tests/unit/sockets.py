@@ -1,6 +1,5 @@
 """What the unit tests share that use sockets."""
 
-import asyncio
 import os
 import socket
 
@@ -28,12 +27,3 @@ def free_port():
             pass
         finally:
             sock.close()
-
-
-async def wait_until(condition):
-    """Wait until `condition()` is true, at most 10 s."""
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep_ms(5)
-    raise AssertionError("never true")

@@ -9,6 +9,7 @@ from device.access import password
 from device.access.access import Access, tokens_of
 from device.settings import storage
 from device.settings.config import ADMIN
+from helpers import raises_later
 from httpd import HTTPError
 
 # The module `board` is the host's.
@@ -35,13 +36,10 @@ class Request:
         self.headers = headers
 
 
-async def raises(status, awaitable):
-    try:
-        await awaitable
-    except HTTPError as error:
-        assert error.status == status, error
-        return error
-    raise AssertionError("nothing raised")
+async def refused(status, awaitable):
+    error = await raises_later(HTTPError, awaitable)
+    assert error.status == status, error
+    return error
 
 
 async def test_derive_is_pbkdf2():
@@ -146,12 +144,12 @@ async def test_access():
     revoked = []
     access = Access(lambda: revoked.append(1))
     assert not access.has_password and access.allows(Request({}), PEER)
-    await raises(400, access.set_password("short"))
-    await raises(400, access.set_password("x" * 65))
+    await refused(400, access.set_password("short"))
+    await refused(400, access.set_password("x" * 65))
     await access.set_password("correct horse")
     assert access.has_password and not access.allows(Request({}), PEER) and revoked == [1]
-    await raises(401, access.verify("wrong horse", PEER))
-    await raises(401, access.verify("", PEER))
+    await refused(401, access.verify("wrong horse", PEER))
+    await refused(401, access.verify("", PEER))
     await access.verify("correct horse", PEER)
     token = access.sessions.create()
     headers = {"cookie": "session=" + token}

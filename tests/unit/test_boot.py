@@ -1,12 +1,12 @@
 """Filesystem, safe mode and watchdog of a chip, with LittleFS in memory."""
 
-import asyncio
 import os
 
 import board
 import vfs
 from device.settings import config, copies, storage
 from device.startup import boot
+from helpers import Store, Watchdog, until
 
 HOST_ONLY = True
 
@@ -42,36 +42,6 @@ class Flash:
         if operation == 5:
             return self.SIZE
         return 0
-
-
-class Store:
-    """The chip's NVS, kept over restarts."""
-
-    def __init__(self):
-        self.values = {}
-        self.writes = 0
-        self.full = False
-
-    def read(self, key):
-        return self.values.get(key)
-
-    def write(self, key, data):
-        if self.full:
-            raise OSError(-0x1105)
-        assert len(key) <= 15 and len(data) <= copies.COPY_MAX
-        self.values[key] = bytes(data)
-        self.writes += 1
-
-    def remove(self, key):
-        self.values.pop(key, None)
-
-
-class Watchdog:
-    def __init__(self):
-        self.fed = 0
-
-    def feed(self):
-        self.fed += 1
 
 
 class Chip:
@@ -382,14 +352,6 @@ def test_the_values_of_safe_mode_are_fields_of_the_configuration():
 
 
 # Watchdog
-
-
-async def until(condition):
-    for _ in range(10_000):
-        if condition():
-            return
-        await asyncio.sleep_ms(1)
-    raise AssertionError("did not come true")
 
 
 async def test_the_loop_feeds_the_watchdog_and_a_start_that_lasts_counts_as_none():

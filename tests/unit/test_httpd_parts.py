@@ -4,6 +4,7 @@ import os
 import sys
 
 import assets
+from helpers import raises
 from http11 import BadMessage, unquote
 from httpd import HTTPError, Response, asset, redirect
 from httpd.assets import accepts_gzip, matches
@@ -21,14 +22,6 @@ def request(target="/", method="GET", **headers):
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     fields.setdefault("host", "device")
     return Request(method, target, 1, fields, 0)
-
-
-def raises(kind, function, *args):
-    try:
-        result = function(*args)
-    except kind as error:
-        return error
-    raise AssertionError(f"returned {result}")
 
 
 # Router

@@ -2,9 +2,10 @@
 
 import asyncio
 
+from helpers import until
 from httpd import Server
 from httpd.connection import HTTPConnection
-from sockets import HOST, free_port, wait_until
+from sockets import HOST, free_port
 from transport.connection import LOW_WATER
 
 SOURCE = __file__[: __file__.rindex("/tests/")] + "/modules/httpd/connection.py"
@@ -46,7 +47,7 @@ class Recording(HTTPConnection):
     async def comes_through(self, states):
         """Wait until it has been in as many states as these, which it has to have been in."""
         try:
-            await wait_until(lambda: len(self.seen) >= len(states))
+            await until(lambda: len(self.seen) >= len(states))
         finally:
             assert self.seen == states, (self.seen, states)
 
@@ -175,7 +176,7 @@ async def visit(server, port, steps):
     server.connection = None
     expected = ["HEAD"]
     _, client = await asyncio.open_connection(HOST, port)
-    await wait_until(lambda: server.connection is not None)
+    await until(lambda: server.connection is not None)
     connection = server.connection
     for step in steps:
         if step == LEAVE:
@@ -183,7 +184,7 @@ async def visit(server, port, steps):
         elif step == IDLE:
             connection.timed_out()
         elif step == LATE:
-            await wait_until(lambda: not connection.silent)
+            await until(lambda: not connection.silent)
             connection.timed_out()
         elif isinstance(step, bytes):
             client.write(step)

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import sys
-import time
 
 import interfaces
+from helpers import refusal, until
 from interfaces.base import MESSAGE_LIMIT, QUEUE_LIMIT, Interface, NotRunning, QueueFull
 from interfaces.lines import LINE_LIMIT, Lines
 from interfaces.options import boolean, integer, one_of
@@ -18,21 +18,6 @@ class Published(list):
 
     def __call__(self, key, value):
         self.append((key, value))
-
-
-async def until(condition):
-    deadline = time.ticks_add(time.ticks_ms(), WAIT_MS)
-    while not condition():
-        assert time.ticks_diff(deadline, time.ticks_ms()) > 0, "not in time"
-        await asyncio.sleep_ms(5)
-
-
-def raises(error, call, *args, **kwargs):
-    try:
-        call(*args, **kwargs)
-    except error as caught:
-        return str(caught)
-    raise AssertionError(f"no {error.__name__}")
 
 
 def make(cls, **options):
@@ -122,19 +107,19 @@ async def test_messages_arrive_in_order():
 
 async def test_messages_that_are_refused():
     unit, _ = make(Recorder)
-    raises(NotRunning, unit.send, "early")
+    refusal(NotRunning, unit.send, "early")
     assert issubclass(NotRunning, RuntimeError)
     await unit.start()
-    raises(ValueError, unit.send, 5)
-    raises(ValueError, unit.send, None)
-    assert "1024 bytes" in raises(ValueError, unit.send, "ü" * (MESSAGE_LIMIT // 2) + "x")
-    assert raises(ValueError, unit.send, "bad") == "not this one"
+    refusal(ValueError, unit.send, 5)
+    refusal(ValueError, unit.send, None)
+    assert "1024 bytes" in refusal(ValueError, unit.send, "ü" * (MESSAGE_LIMIT // 2) + "x")
+    assert refusal(ValueError, unit.send, "bad") == "not this one"
     # A lone surrogate, as JSON can carry it.
-    raises(ValueError, unit.send, bytes((0xED, 0xA0, 0x80)).decode())
+    refusal(ValueError, unit.send, bytes((0xED, 0xA0, 0x80)).decode())
     unit.send("ü" * (MESSAGE_LIMIT // 2))
     await until(lambda: len(unit.texts) == 1)
     await unit.stop()
-    raises(NotRunning, unit.send, "late")
+    refusal(NotRunning, unit.send, "late")
 
 
 async def test_a_full_queue_is_an_error_to_the_sender():
@@ -142,7 +127,7 @@ async def test_a_full_queue_is_an_error_to_the_sender():
     await unit.start()
     for i in range(QUEUE_LIMIT):
         unit.send(str(i))
-    assert "busy" in raises(QueueFull, unit.send, "more")
+    assert "busy" in refusal(QueueFull, unit.send, "more")
     await until(lambda: len(unit.texts) == QUEUE_LIMIT)
     unit.send("again")
     await until(lambda: unit.texts[-1] == "again")
@@ -187,21 +172,21 @@ def test_options():
     unit, _ = make(Recorder, pace=3, title="Recorder 1")
     assert unit.options == {"pace": 3, "pin": None}
     assert unit.title == "Recorder 1"
-    assert raises(ValueError, make, Recorder, speed=3) == "unknown option speed"
+    assert refusal(ValueError, make, Recorder, speed=3) == "unknown option speed"
     expected = "pace must be a whole number from 1 to 9"
     for bad in (0, 10, "3", 3.0, True, None):
-        assert raises(ValueError, make, Recorder, pace=bad) == expected, bad
+        assert refusal(ValueError, make, Recorder, pace=bad) == expected, bad
     for bad in ("", "x" * 65, 5):
-        assert "title" in raises(ValueError, make, Recorder, title=bad)
+        assert "title" in refusal(ValueError, make, Recorder, title=bad)
 
 
 def test_option_checks():
     assert integer(0, 5)(5) == 5
     assert one_of("a", 1)("a") == "a"
-    assert raises(ValueError, one_of("a", 1), True) == "must be one of 'a', 1"
-    raises(ValueError, one_of("a", 1), [])
+    assert refusal(ValueError, one_of("a", 1), True) == "must be one of 'a', 1"
+    refusal(ValueError, one_of("a", 1), [])
     assert boolean(False) is False
-    raises(ValueError, boolean, 0)
+    refusal(ValueError, boolean, 0)
 
 
 # The registry
@@ -241,7 +226,7 @@ def test_create_names_what_is_wrong():
         ({"name": "a", "type": "interfaces.base.Missing"}, "is not a class derived from"),
         ({"name": "a", "type": "time.sleep"}, "is not a class derived from"),
     ):
-        text = raises(ValueError, interfaces.create, config, print)
+        text = refusal(ValueError, interfaces.create, config, print)
         assert expected in text, (config, text)
 
 
@@ -289,7 +274,7 @@ async def test_a_users_own_interface():
     mirror.send("abc")
     await until(lambda: ("mirror/msg", "cba") in published)
     await mirror.stop()
-    text = raises(ValueError, interfaces.create, {"name": "b", "type": "gadgets.broken.X"}, print)
+    text = refusal(ValueError, interfaces.create, {"name": "b", "type": "gadgets.broken.X"}, print)
     assert "can't import gadgets.broken: SyntaxError" in text, text
 
 

@@ -6,6 +6,7 @@ import board
 import machine
 import network
 from device.net import lan
+from helpers import until
 
 HOST_ONLY = True
 
@@ -182,11 +183,3 @@ async def test_state_follows_the_cable():
             ("info", "ethernet: address 10.0.2.15"),
             ("info", "ethernet: down"),
         ]
-
-
-async def until(condition):
-    for _ in range(10_000):
-        if condition():
-            return
-        await asyncio.sleep_ms(1)
-    raise AssertionError("did not come true")

@@ -4,6 +4,7 @@ import os
 import sys
 
 import lazy
+from helpers import refusal
 
 # Where the packages that a test makes are found: the working directory, a temporary one.
 sys.path.append(os.getcwd())
@@ -29,14 +30,6 @@ def package():
         if name.startswith("lazy_sample"):
             del sys.modules[name]
     return __import__("lazy_sample")
-
-
-def raises(kind, call, *args):
-    try:
-        call(*args)
-    except kind as error:
-        return str(error)
-    raise AssertionError("nothing raised")
 
 
 def test_a_name_imports_its_module_and_no_other():
@@ -72,10 +65,10 @@ def test_from_import_and_import_all():
 
 def test_unknown_names_and_modules_that_fail():
     sample = package()
-    assert raises(AttributeError, getattr, sample, "F") == "F"
+    assert refusal(AttributeError, getattr, sample, "F") == "F"
     assert not hasattr(sample, "F")
-    assert "missing_module" in raises(ImportError, getattr, sample, "D")
-    assert "gone" in raises(ImportError, getattr, sample, "E")
+    assert "missing_module" in refusal(ImportError, getattr, sample, "D")
+    assert "gone" in refusal(ImportError, getattr, sample, "E")
     assert sample.A == 1
 
 
@@ -101,4 +94,4 @@ def test_load():
     package()
     assert lazy.load("lazy_sample.first", "B") == 2
     assert lazy.load("lazy_sample.first", None).A == 1
-    raises(AttributeError, lazy.load, "lazy_sample.first", "X")
+    refusal(AttributeError, lazy.load, "lazy_sample.first", "X")

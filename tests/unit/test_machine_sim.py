@@ -8,6 +8,7 @@ import sys
 import time
 
 import machine
+from helpers import refusal, until
 from interfaces import create, uart
 from machine import UART, Pin
 
@@ -26,21 +27,6 @@ class Published(list):
 
     def of(self, wanted):
         return [value for key, value in self if key == wanted]
-
-
-async def until(condition):
-    deadline = time.ticks_add(time.ticks_ms(), WAIT_MS)
-    while not condition():
-        assert time.ticks_diff(deadline, time.ticks_ms()) > 0, "not in time"
-        await asyncio.sleep_ms(5)
-
-
-def raises(error, call, *args, **kwargs):
-    try:
-        call(*args, **kwargs)
-    except error as caught:
-        return str(caught)
-    raise AssertionError(f"no {error.__name__}")
 
 
 def drive(**levels):
@@ -154,8 +140,8 @@ def test_a_bad_file_changes_nothing():
 
 def test_pins_that_are_not_there():
     for id in (-1, 20, 24, 28, 40, "4", None):
-        raises(ValueError, Pin, id)
-    raises(ValueError, Pin, 34, Pin.OUT)
+        refusal(ValueError, Pin, id)
+    refusal(ValueError, Pin, 34, Pin.OUT)
     Pin(34, Pin.IN)
 
 
@@ -209,9 +195,9 @@ def test_a_closed_uart():
     peer = Peer(1)
     port.deinit()
     for call in (port.any, port.read, port.readline, port.txdone):
-        raises(OSError, call)
-    raises(OSError, port.write, b"x")
-    raises(OSError, port.readinto, bytearray(1))
+        refusal(OSError, call)
+    refusal(OSError, port.write, b"x")
+    refusal(OSError, port.readinto, bytearray(1))
     # The wire stays; what comes while nobody listens is lost.
     peer.write(b"unheard")
     port.init(19200)
@@ -231,12 +217,12 @@ def test_uart_timeout():
 
 
 def test_uart_settings():
-    raises(ValueError, UART, 3)
-    raises(ValueError, UART, 1, bits=9)
-    raises(ValueError, UART, 1, stop=3)
-    raises(ValueError, UART, 1, rxbuf=100)
-    raises(ValueError, UART, 1, tx=99)
-    raises(TypeError, UART, 1, speed=9600)
+    refusal(ValueError, UART, 3)
+    refusal(ValueError, UART, 1, bits=9)
+    refusal(ValueError, UART, 1, stop=3)
+    refusal(ValueError, UART, 1, rxbuf=100)
+    refusal(ValueError, UART, 1, tx=99)
+    refusal(TypeError, UART, 1, speed=9600)
 
 
 async def test_uart_is_a_stream():
@@ -402,7 +388,7 @@ def test_uart_options():
         ("eol", "\n\n"),
     ):
         config = {"name": "line", "type": "uart", option: value}
-        text = raises(ValueError, create, config, print)
+        text = refusal(ValueError, create, config, print)
         assert text.startswith(f"interface line: {option} must be"), text
 
 
@@ -426,7 +412,7 @@ async def test_an_output_is_switched():
     unit.send("on")
     await until(lambda: Pin(12)() == 1)
     for text in ("", "2", "high", "on off"):
-        assert "takes 1, on, 0, off or toggle" in raises(ValueError, unit.send, text)
+        assert "takes 1, on, 0, off or toggle" in refusal(ValueError, unit.send, text)
     await unit.stop()
     assert Pin(12)() == 0
     assert published.of("pin/value") == [0, 1, 0, 1, 0, 1, 0, 1, 0], published
@@ -449,7 +435,7 @@ async def test_an_input_is_watched():
     await until(lambda: published.of("pin/value") == [0, 1])
     drive(p13=0)
     await until(lambda: published.of("pin/value") == [0, 1, 0])
-    assert raises(ValueError, unit.send, "1") == "pin is an input"
+    assert refusal(ValueError, unit.send, "1") == "pin is an input"
     await unit.stop()
     drive()
 
@@ -477,6 +463,6 @@ def test_gpio_options():
         ("debounce_ms", -1),
     ):
         config = {"name": "pin", "type": "gpio", "pin": 4, option: value}
-        text = raises(ValueError, create, config, print)
+        text = refusal(ValueError, create, config, print)
         assert text.startswith(f"interface pin: {option} must be"), text
-    assert "pin must be" in raises(ValueError, create, {"name": "a", "type": "gpio"}, print)
+    assert "pin must be" in refusal(ValueError, create, {"name": "a", "type": "gpio"}, print)

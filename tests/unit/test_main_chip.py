@@ -6,30 +6,9 @@ import sys
 import apps
 import board
 from device.startup import boot, recovery
+from helpers import Store, Watchdog
 
 HOST_ONLY = True
-
-
-class Store:
-    def __init__(self):
-        self.values = {}
-
-    def read(self, key):
-        return self.values.get(key)
-
-    def write(self, key, data):
-        self.values[key] = data
-
-    def remove(self, key):
-        self.values.pop(key, None)
-
-
-class Watchdog:
-    def __init__(self):
-        self.fed = 0
-
-    def feed(self):
-        self.fed += 1
 
 
 class Chip:

@@ -6,7 +6,8 @@ from asyncio import core
 from select import POLLIN, POLLOUT
 from time import sleep_ms
 
-from sockets import free_port, wait_until
+from helpers import until
+from sockets import free_port
 from transport import poller
 from transport.poller import Poller
 
@@ -122,11 +123,11 @@ async def test_endpoint_beside_streams():
     poller.current().add(endpoint, POLLIN)
     writer.write(b"hello")
     await writer.drain()
-    await wait_until(lambda: endpoint.events)
+    await until(lambda: endpoint.events)
     assert endpoint.events[0] & POLLIN
     assert len(endpoint.events) == 1
     poller.current().modify(sock, POLLIN | POLLOUT)
-    await wait_until(lambda: len(endpoint.events) > 1)
+    await until(lambda: len(endpoint.events) > 1)
     assert endpoint.events[-1] & POLLOUT
     poller.current().modify(sock, POLLIN)
     sock.write(b"back")
@@ -164,7 +165,7 @@ async def test_what_one_socket_made_runnable_runs_before_the_next_is_read():
     for writer in (one, other):
         writer.write(b"x")
         await writer.drain()
-    await wait_until(lambda: len(order) == 4)
+    await until(lambda: len(order) == 4)
     assert order == ["read", "answer"] * 2, order
     await sleeper
     for endpoint in endpoints:
@@ -183,7 +184,7 @@ async def test_a_task_that_ended_is_forgotten_while_nothing_runs():
     endpoint.ready = lambda events: current.append(core.cur_task) or endpoint.sock.read()
     poller.current().add(endpoint, POLLIN)
     writer.write(b"hello")
-    await wait_until(lambda: current)
+    await until(lambda: current)
     assert current[0] is None
     endpoint.close()
     writer.close()
@@ -195,12 +196,12 @@ async def test_endpoints_tick_until_they_are_gone():
     _, writer, sock, server = await connected()
     endpoint = Endpoint(sock)
     poller.current().add(endpoint, POLLIN)
-    await wait_until(lambda: endpoint.ticks >= 2)
+    await until(lambda: endpoint.ticks >= 2)
     endpoint.close()
     writer.close()
     server.close()
     await server.wait_closed()
-    await wait_until(lambda: poller.current()._ticker is None)
+    await until(lambda: poller.current()._ticker is None)
 
 
 async def test_error_of_an_endpoint_is_its_own():
@@ -210,7 +211,7 @@ async def test_error_of_an_endpoint_is_its_own():
     poller.current().add(endpoint, POLLIN)
     writer.write(b"x")
     await writer.drain()
-    await wait_until(lambda: endpoint.errors)
+    await until(lambda: endpoint.errors)
     assert endpoint.errors == [endpoint.raises]
     writer.close()
     server.close()
@@ -243,7 +244,7 @@ async def test_busy_tasks_do_not_starve_sockets():
     tasks = [asyncio.create_task(busy()) for _ in range(3)]
     writer.write(b"x")
     await writer.drain()
-    await wait_until(lambda: endpoint.events)
+    await until(lambda: endpoint.events)
     running = False
     for task in tasks:
         await task

@@ -9,7 +9,8 @@ from hashlib import sha256
 from time import ticks_add, ticks_ms
 
 from heap import BLOCK_SIZE
-from sockets import HOST, free_port, wait_until
+from helpers import until
+from sockets import HOST, free_port
 from transport import (
     AddressError,
     ConnectionLost,
@@ -96,7 +97,7 @@ class Pair:
         self.listener = Listener(HOST, self.port, accept, self.group)
         self.near = Recorder()
         self.client = self.near.connection = open_connection(HOST, self.port, self.near)
-        await wait_until(lambda: self.protocols)
+        await until(lambda: self.protocols)
         self.far = self.protocols[0]
         self.server = self.far.connection
         return self
@@ -116,10 +117,10 @@ async def test_bytes_arrive_in_order():
         pair.client.write(b"")
         pair.client.write(bytearray(b"!"))
         expected = data + "größer!".encode()
-        await wait_until(lambda: len(pair.far.received) >= len(expected))
+        await until(lambda: len(pair.far.received) >= len(expected))
         assert pair.far.received == expected
         pair.server.write(b"back")
-        await wait_until(lambda: pair.near.received == b"back")
+        await until(lambda: pair.near.received == b"back")
 
 
 async def test_what_is_not_consumed_is_delivered_again():
@@ -127,7 +128,7 @@ async def test_what_is_not_consumed_is_delivered_again():
         for byte in b"0123456789abcdefghij?":
             pair.client.write(bytes((byte,)))
             await asyncio.sleep_ms(1)
-        await wait_until(lambda: len(pair.far.received) == 21)
+        await until(lambda: len(pair.far.received) == 21)
         assert pair.far.received == b"0123456789abcdefghij?"
 
 
@@ -137,7 +138,7 @@ async def test_wanted_bytes_are_read_in_place():
         pair.far.wanted = memoryview(target)
         data = os.urandom(50_000)
         pair.client.write(data)
-        await wait_until(lambda: pair.far.wanted is None)
+        await until(lambda: pair.far.wanted is None)
         assert target == data
         assert not pair.far.received
 
@@ -150,7 +151,7 @@ async def test_paused_connection_delivers_nothing_and_then_everything():
         await asyncio.sleep_ms(50)
         assert not pair.far.received
         pair.server.resume_reading()
-        await wait_until(lambda: len(pair.far.received) == 1000)
+        await until(lambda: len(pair.far.received) == 1000)
 
 
 async def test_a_reader_that_stops_holds_the_writer_back():
@@ -167,7 +168,7 @@ async def test_a_reader_that_stops_holds_the_writer_back():
         pair.server.resume_reading()
         await waiting
         assert pair.client.queued <= LOW_WATER
-        await wait_until(lambda: pair.far.count == count * 65536)
+        await until(lambda: pair.far.count == count * 65536)
         expected = sha256()
         for _ in range(count):
             expected.update(data)
@@ -186,7 +187,7 @@ async def test_closing_waits_for_what_is_queued():
         pair.client.close()
         assert not pair.near.lost
         pair.server.resume_reading()
-        await wait_until(lambda: pair.far.lost)
+        await until(lambda: pair.far.lost)
         assert pair.near.lost == [None]
         assert pair.far.count == count * 65536
 
@@ -223,21 +224,21 @@ async def test_writer_that_never_waits_notices_a_reset():
                 await pair.server.drained()
         except ConnectionLost:
             pass
-        await wait_until(lambda: pair.far.lost)
+        await until(lambda: pair.far.lost)
         assert isinstance(pair.far.lost[0], OSError)
 
 
 async def test_end_of_file_is_told_once():
     async with Pair() as pair:
         pair.client.close()
-        await wait_until(lambda: pair.far.lost)
+        await until(lambda: pair.far.lost)
         assert pair.far.ended and pair.far.lost == [None]
 
 
 async def test_deadline():
     async with Pair() as pair:
         pair.server.set_timeout(1)
-        await wait_until(lambda: pair.far.timeouts)
+        await until(lambda: pair.far.timeouts)
         assert pair.far.timeouts == 1 and pair.server.deadline is None
         pair.server.set_timeout(1)
         pair.server.set_timeout(None)
@@ -250,7 +251,7 @@ async def test_refused_connection_is_reported_to_the_protocol():
         pair.listener.close()
         protocol = Recorder()
         protocol.connection = open_connection(HOST, pair.port, protocol)
-        await wait_until(lambda: protocol.lost)
+        await until(lambda: protocol.lost)
         assert isinstance(protocol.lost[0], OSError)
 
 
@@ -259,24 +260,24 @@ async def test_group_limits_and_evicts_the_idle():
         clients = []
         for _ in range(3):
             clients.append(open_connection(HOST, pair.port, Recorder()))
-        await wait_until(lambda: len(pair.group.connections) == 4)
+        await until(lambda: len(pair.group.connections) == 4)
         assert pair.group.accepted == 4
         # Not the oldest is closed, but the one that has been idle longest.
         for i, ago in enumerate((10, 1000, 20, -1000)):
             pair.protocols[i].idle_since = ticks_add(ticks_ms(), -ago)
         clients.append(open_connection(HOST, pair.port, Recorder()))
-        await wait_until(lambda: pair.group.evicted == 1)
-        await wait_until(lambda: len(pair.group.connections) == 4)
+        await until(lambda: pair.group.evicted == 1)
+        await until(lambda: len(pair.group.connections) == 4)
         assert pair.protocols[1].lost == [None]
         for protocol in pair.protocols:
             protocol.idle_since = None
         clients.append(open_connection(HOST, pair.port, Recorder()))
-        await wait_until(lambda: pair.group.refused == 1)
+        await until(lambda: pair.group.refused == 1)
         # With more than half of them silent, the oldest of these is closed.
         for protocol in pair.protocols[2:5]:
             protocol.silent = True
         clients.append(open_connection(HOST, pair.port, Recorder()))
-        await wait_until(lambda: pair.group.evicted == 2)
+        await until(lambda: pair.group.evicted == 2)
         assert pair.protocols[2].lost == [None]
         for client in clients:
             if client.protocol is not None:
@@ -328,7 +329,7 @@ async def refuse_two(outcome):
         client = Recorder()
         client.connection = open_connection(HOST, port, client)
         client.connection.write(b"hello")
-        await wait_until(lambda client=client: client.lost)
+        await until(lambda client=client: client.lost)
     listener.close()
     set_reporter(None)
     assert not group.connections
@@ -359,13 +360,13 @@ async def test_secure_client_is_idle_once_it_was_answered():
         client = Recorder()
         client.connection = open_connection(HOST, port, client)
         clients.append(client)
-        await wait_until(lambda: protocols)
+        await until(lambda: protocols)
     (connection,) = group.connections
     # It may still be in its handshake: the other waits.
     assert connection.idle(ticks_ms()) < 0
     connection.write(b"x")
     assert connection.idle(ticks_ms()) >= 0
-    await wait_until(lambda: len(protocols) == 2)
+    await until(lambda: len(protocols) == 2)
     assert (group.evicted, group.refused) == (1, 0)
     listener.close()
     for protocol in clients + protocols:
@@ -386,7 +387,7 @@ async def test_memory_is_back_after_many_connections():
     async def once():
         async with Pair() as pair:
             pair.client.write(b"x" * 1000)
-            await wait_until(lambda: len(pair.far.received) == 1000)
+            await until(lambda: len(pair.far.received) == 1000)
 
     for _ in range(3):
         await once()

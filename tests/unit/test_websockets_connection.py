@@ -4,7 +4,8 @@ import asyncio
 import gc
 import os
 
-from sockets import HOST, free_port, wait_until
+from helpers import raises_later, until
+from sockets import HOST, free_port
 from websockets import (
     Close,
     ConcurrencyError,
@@ -38,7 +39,7 @@ class Served:
         self.server = await serve(self.handler, HOST, self.port, **self.options)
         self.near = await connect(self.uri, **self.client_options)
         if self.handler == self.hold:
-            await wait_until(lambda: self.connections)
+            await until(lambda: self.connections)
             self.far = self.connections[0]
         return self
 
@@ -68,14 +69,6 @@ class Pieces:
         self.count -= 1
         await asyncio.sleep_ms(10)
         return "s" * 10
-
-
-async def raises(kind, awaitable):
-    try:
-        await awaitable
-    except kind as error:
-        return error
-    raise AssertionError("no " + kind.__name__)
 
 
 async def test_messages_of_every_kind_and_size():
@@ -160,7 +153,7 @@ async def test_cancelled_recv_loses_nothing():
 
 async def test_recv_that_times_out_loses_nothing():
     async with Served() as pair:
-        await raises(asyncio.TimeoutError, asyncio.wait_for_ms(pair.far.recv(), 5))
+        await raises_later(asyncio.TimeoutError, asyncio.wait_for_ms(pair.far.recv(), 5))
         await pair.near.send("late")
         assert await pair.far.recv() == "late"
 
@@ -194,7 +187,7 @@ async def test_cancelled_send_leaves_whole_messages():
                 await task
             except asyncio.CancelledError:
                 pass
-        await wait_until(lambda: len(received) >= len(done))
+        await until(lambda: len(received) >= len(done))
         receiver.cancel()
         assert sorted(received) == sorted(set(received))
         assert set(done) == set(received)
@@ -207,8 +200,8 @@ async def test_cancelled_fragments_end_the_connection():
         task = asyncio.create_task(pair.near.send(Pieces(1000)))
         await asyncio.sleep_ms(20)
         task.cancel()
-        await raises(asyncio.CancelledError, task)
-        error = await raises(ConnectionClosedError, pair.far.recv())
+        await raises_later(asyncio.CancelledError, task)
+        error = await raises_later(ConnectionClosedError, pair.far.recv())
         assert error.rcvd.code == 1011
 
 
@@ -216,7 +209,7 @@ async def test_two_receivers_are_one_too_many():
     async with Served() as pair:
         task = asyncio.create_task(pair.far.recv())
         await asyncio.sleep_ms(0)
-        await raises(ConcurrencyError, pair.far.recv())
+        await raises_later(ConcurrencyError, pair.far.recv())
         await pair.near.send("x")
         assert await task == "x"
 
@@ -232,7 +225,7 @@ async def test_full_queue_holds_the_sender_back():
                 sent += 1
 
         task = asyncio.create_task(send())
-        await wait_until(lambda: len(pair.far._messages) == 2)
+        await until(lambda: len(pair.far._messages) == 2)
         await asyncio.sleep_ms(100)
         assert sent < 200 and len(pair.far._messages) == 2
         for number in range(200):
@@ -259,17 +252,17 @@ async def test_ping_and_pong():
         await second
         await first  # RFC 6455 section 5.5.3
         await pair.near.pong(b"unasked")
-        error = await raises(ValueError, pair.near.ping(bytes(126)))
+        error = await raises_later(ValueError, pair.near.ping(bytes(126)))
         assert "125" in str(error)
-        await raises(ValueError, pair.near.pong(bytes(126)))
+        await raises_later(ValueError, pair.near.pong(bytes(126)))
 
 
 async def test_ping_of_a_closed_connection_fails():
     async with Served() as pair:
         waiter = await pair.near.ping()
         pair.near.transport.abort()
-        await raises(ConnectionClosed, waiter)
-        await raises(ConnectionClosed, pair.near.ping())
+        await raises_later(ConnectionClosed, waiter)
+        await raises_later(ConnectionClosed, pair.near.ping())
 
 
 async def test_closing_from_both_sides():
@@ -289,29 +282,29 @@ async def test_messages_before_a_close_are_received():
         async for message in pair.far:
             received.append(message)
         assert received == ["0", "1", "2"]
-        error = await raises(ConnectionClosedOK, pair.far.recv())
+        error = await raises_later(ConnectionClosedOK, pair.far.recv())
         assert (error.rcvd.code, error.sent.code) == (1000, 1000)
-        await raises(ConnectionClosedOK, pair.far.send("late"))
+        await raises_later(ConnectionClosedOK, pair.far.send("late"))
 
 
 async def test_what_may_not_be_sent():
     async with Served() as pair:
         for message in (None, 1, {"a": 1}, object()):
-            await raises(TypeError, pair.near.send(message))
+            await raises_later(TypeError, pair.near.send(message))
         for code in (999, 1005, 1006, 5000):
-            await raises(ValueError, pair.near.close(code))
-        await raises(ValueError, pair.near.close(1000, "x" * 124))
+            await raises_later(ValueError, pair.near.close(code))
+        await raises_later(ValueError, pair.near.close(1000, "x" * 124))
         for data in ("é" * 63, b"x" * 126):
-            await raises(ValueError, pair.near.ping(data))
-            await raises(ValueError, pair.near.pong(data))
+            await raises_later(ValueError, pair.near.ping(data))
+            await raises_later(ValueError, pair.near.pong(data))
         await pair.near.send("still open")
         assert await pair.far.recv() == "still open"
 
 
 async def test_str_and_bytes_in_one_message_end_it():
     async with Served() as pair:
-        await raises(TypeError, pair.near.send(["text", b"bytes"]))
-        error = await raises(ConnectionClosedError, pair.far.recv())
+        await raises_later(TypeError, pair.near.send(["text", b"bytes"]))
+        error = await raises_later(ConnectionClosedError, pair.far.recv())
         assert error.rcvd.code == 1011
 
 
@@ -324,22 +317,22 @@ async def test_handler_that_fails_is_1011_and_one_that_ends_1000():
 
     for handler, code in ((fail, 1011), (end, 1000)):
         async with Served(handler) as pair:
-            error = await raises(ConnectionClosed, pair.near.recv())
+            error = await raises_later(ConnectionClosed, pair.near.recv())
             assert error.rcvd.code == code and not error.rcvd.reason
 
 
 async def test_closed_connection_says_who_began():
     async with Served() as pair:
         await pair.near.close(1001, "bye")
-        error = await raises(ConnectionClosedOK, pair.near.recv())
+        error = await raises_later(ConnectionClosedOK, pair.near.recv())
         assert error.rcvd_then_sent is False
         assert str(error) == "sent 1001 (going away) bye; then received 1001 (going away) bye"
-        error = await raises(ConnectionClosedOK, pair.far.recv())
+        error = await raises_later(ConnectionClosedOK, pair.far.recv())
         assert error.rcvd_then_sent is True and error.rcvd == error.sent == Close(1001, "bye")
         assert str(error) == "received 1001 (going away) bye; then sent 1001 (going away) bye"
     async with Served() as pair:
         pair.near.transport.abort()
-        error = await raises(ConnectionClosedError, pair.near.recv())
+        error = await raises_later(ConnectionClosedError, pair.near.recv())
         assert error.rcvd_then_sent is None
         assert str(error) == "no close frame received or sent"
 
@@ -355,7 +348,7 @@ async def test_handler_that_is_cancelled_is_1011():
         await task
 
     async with Served(wait_for_cancelled) as pair:
-        error = await raises(ConnectionClosedError, pair.near.recv())
+        error = await raises_later(ConnectionClosedError, pair.near.recv())
         assert error.rcvd.code == 1011
 
 
@@ -384,10 +377,10 @@ async def test_server_at_every_address():
 async def test_server_closes_its_connections_with_1001():
     async with Served() as pair:
         pair.server.close()
-        error = await raises(ConnectionClosedOK, pair.near.recv())
+        error = await raises_later(ConnectionClosedOK, pair.near.recv())
         assert error.rcvd.code == 1001
         await pair.server.wait_closed()
-        await raises(OSError, connect(pair.uri)._connect())
+        await raises_later(OSError, connect(pair.uri)._connect())
 
 
 async def test_broadcast_encodes_once_and_drops_the_slow():
@@ -395,7 +388,7 @@ async def test_broadcast_encodes_once_and_drops_the_slow():
         others = []
         for _ in range(3):
             others.append(await connect(pair.uri))
-        await wait_until(lambda: len(pair.connections) == 4)
+        await until(lambda: len(pair.connections) == 4)
         pair.near.transport.pause_reading()
         slow = pair.connections[0]
         while slow.transport.queued <= 4096:
@@ -433,7 +426,7 @@ async def test_bomb_is_1009():
         await pair.near.send("x" * 10_000)
         assert len(await pair.far.recv()) == 10_000
         await pair.near.send(bytes(200_000))
-        error = await raises(ConnectionClosedError, pair.far.recv())
+        error = await raises_later(ConnectionClosedError, pair.far.recv())
         assert error.sent.code == 1009
 
 

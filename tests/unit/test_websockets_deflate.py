@@ -2,6 +2,7 @@
 
 from os import urandom
 
+from helpers import raises
 from websockets import deflate
 from websockets.deflate import Deflate, TooBig
 
@@ -9,14 +10,6 @@ from websockets.deflate import Deflate, TooBig
 def expand(data, max_size=1 << 20, bits=15):
     message, size = Deflate(15, bits).expand(bytearray(data), max_size)
     return bytes(memoryview(message)[:size])
-
-
-def fails(kind, call, *arguments):
-    try:
-        call(*arguments)
-    except kind as error:
-        return error
-    raise AssertionError("no " + kind.__name__)
 
 
 def test_examples_of_the_rfc():
@@ -75,9 +68,9 @@ def test_limit_is_that_of_the_message():
     compressed = bytes(Deflate(15, 15).compress(bytes(10_000)))
     assert len(compressed) < 200
     assert expand(compressed, 10_000) == bytes(10_000)
-    fails(TooBig, expand, compressed, 9_999)
-    fails(TooBig, expand, compressed, 10)
-    fails(TooBig, expand, compressed, 0)
+    raises(TooBig, expand, compressed, 9_999)
+    raises(TooBig, expand, compressed, 10)
+    raises(TooBig, expand, compressed, 0)
     assert expand(b"\x02\x00", 0) == b""
 
 
@@ -89,7 +82,7 @@ def test_malformed_streams():
         b"\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00",  # length and its complement differ
         b"\xf3\x48\xcd\xc9\xc9\x07\x00" + b"more behind the end",
     ):
-        fails(ValueError, expand, data)
+        raises(ValueError, expand, data)
 
 
 def test_random_bytes_expand_or_fail():

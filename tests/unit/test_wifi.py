@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import time
 
 import machine
 import network
 from device.net import wifi
 from device.net.wifi import Wifi, WifiError
 from device.settings import config, credentials
+from helpers import raises_later, refusal, until
 
 HOST_ONLY = True
 
@@ -116,13 +116,6 @@ def air(*networks, **settings):
         json.dump(settings, file)
 
 
-async def until(condition):
-    deadline = time.ticks_add(time.ticks_ms(), WAIT_MS)
-    while not condition():
-        assert time.ticks_diff(deadline, time.ticks_ms()) > 0, "not in time"
-        await asyncio.sleep_ms(5)
-
-
 def is_connected():
     return sta.isconnected()
 
@@ -140,20 +133,8 @@ async def reset():
     ap.active(False)
 
 
-def raises(error, call, *args, **kwargs):
-    try:
-        call(*args, **kwargs)
-    except error as caught:
-        return str(caught)
-    raise AssertionError(f"no {error.__name__}")
-
-
 async def refused(error, coroutine):
-    try:
-        await coroutine
-    except error as caught:
-        return str(caught)
-    raise AssertionError(f"no {error.__name__}")
+    return str(await raises_later(error, coroutine))
 
 
 # Bringing up
@@ -522,14 +503,14 @@ def test_ssid():
         credentials.check_ssid(good)
     surrogate = bytes((0xED, 0xA0, 0x80)).decode()
     for bad in ("", "x" * 33, "ü" * 17, "a\x00", surrogate, None, 5, b"bytes", ["a"]):
-        assert raises(ValueError, credentials.check_ssid, bad).startswith("the SSID must"), bad
+        assert refusal(ValueError, credentials.check_ssid, bad).startswith("the SSID must"), bad
 
 
 def test_password():
     for good in ("", "x" * 8, "x" * 63, "0123456789abcdefABCDEF0123456789" * 2):
         credentials.check_password(good)
     for bad in ("x" * 7, "x" * 64, "x" * 65, "with\x00nul", None, 12345678, b"bytes---"):
-        text = raises(ValueError, credentials.check_password, bad)
+        text = refusal(ValueError, credentials.check_password, bad)
         assert text.startswith("the password must"), bad
         assert "xxx" not in text
 
@@ -540,7 +521,7 @@ async def test_bad_arguments_change_nothing():
         await until(lambda: device.state["wifi/net/connected"])
         for arguments in (("", ""), ("guest", "short"), (5, ""), ("guest", None)):
             await refused(ValueError, device.wifi.test(*arguments))
-            raises(ValueError, device.wifi.store, *arguments)
+            refusal(ValueError, device.wifi.store, *arguments)
         assert sta.isconnected()
         assert device.config.get("sta/ssid") == "workshop"
         assert device.config.saved is None or device.config.saved["sta/ssid"] == "workshop"
@@ -588,7 +569,7 @@ async def test_a_store_that_cannot_be_saved():
     await reset()
     device = Device(ap_password="long-enough")
     device.config.error = OSError(28)
-    raises(OSError, device.wifi.store, "guest")
+    refusal(OSError, device.wifi.store, "guest")
 
 
 # Scanning
