@@ -235,3 +235,19 @@ class Script(Program):
     def __init__(self, path, log_path, args=(), heap="16M", build="host"):
         interpreter = ROOT / "build" / build / "micropython"
         super().__init__([interpreter, "-X", f"heapsize={heap}", path, *args], log_path)
+
+
+def with_constants(settings, constants):
+    """The files of a device that has other constants: see tests/scripts/constants.py.
+
+    Args:
+        settings: the rest of app.json.
+        constants: module -> name -> value.
+    """
+    settings = {**settings, "app": "constants", "constants": constants}
+    return {"app.json": settings, "constants.py": program("constants")}
+
+
+def program(name):
+    """The text of tests/scripts/<name>.py: an app, a module or a script for MicroPython."""
+    return (ROOT / "tests" / "scripts" / f"{name}.py").read_text()

@@ -7,6 +7,7 @@ from websockets.asyncio.client import connect
 
 from command_client import Page
 from raw import Connection
+from support import program
 
 
 @pytest.mark.parametrize(
@@ -74,32 +75,7 @@ def test_app_of_the_user_that_is_a_coroutine(make_image):
 
 
 async def test_app_of_the_user_with_the_frozen_servers(make_image):
-    text = """
-import asyncio
-
-import board
-from httpd import Server
-from websockets import Server as WebSocketServer
-
-
-async def echo(websocket):
-    async for message in websocket:
-        await websocket.send(message.upper())
-
-
-async def run(config):
-    web = Server()
-    web.route("/", lambda request: "my page")
-    sockets = WebSocketServer(echo)
-    http = web.listen(config.get("http/ip"), config.get("http/port"))
-    websocket = sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
-    board.ready(http, websocket)
-    await sockets.serve_forever()
-
-
-def app_main(config):
-    asyncio.run(run(config))
-"""
+    text = program("app_with_servers")
     image = make_image(files={**FILES, "my_app.py": text})
     with Connection(image.http_port) as connection:
         assert connection.get("/").body == b"my page"
@@ -108,22 +84,7 @@ def app_main(config):
         assert await client.recv() == "LOUD"
 
 
-THERMOMETER = """
-import asyncio
-
-from interfaces.base import Interface
-from sensor import read
-
-
-class Thermometer(Interface):
-    type = "thermometer"
-    title = "Thermometer"
-
-    async def run(self):
-        while True:
-            self.emit("celsius", read())
-            await asyncio.sleep(10)
-"""
+THERMOMETER = program("thermometer")
 
 
 async def test_interface_of_the_user(make_image):
@@ -202,24 +163,7 @@ async def test_traceback_that_is_not_unicode_is_shown_all_the_same(make_image):
 
 
 async def test_app_that_fails_while_it_serves(make_image):
-    text = """
-import asyncio
-
-from websockets import serve
-
-
-async def handler(websocket):
-    await websocket.wait_closed()
-
-
-async def run(config):
-    async with serve(handler, config.get("websocket/ip"), config.get("websocket/port")):
-        raise ValueError("after a while")
-
-
-def app_main(config):
-    asyncio.run(run(config))
-"""
+    text = program("app_that_fails_late")
     image = make_image(files={**FILES, "my_app.py": text})
     await check_recovery(image, "ValueError: after a while")
 

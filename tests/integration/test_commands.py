@@ -8,6 +8,7 @@ import pytest
 
 from command_client import PASSWORDS, Page
 from raw import HANDSHAKE, TEXT, Connection, frame
+from support import with_constants
 
 WORKSHOP = {"ssid": "workshop", "password": "correct-horse", "rssi": -48, "channel": 6}
 GUEST = {"ssid": "guest", "rssi": -61, "channel": 1}
@@ -358,7 +359,8 @@ async def test_network_that_vanishes_during_its_test(image):
 
 
 @pytest.mark.image(files={**FILES, "wifi_sim.json": air(ATTIC)})
-async def test_network_without_addresses(image):
+async def test_network_without_addresses(make_image):
+    image = make_image(files=with_constants({}, {"device.net.wifi": {"Wifi.JOIN_MS": 2500}}))
     async with Page(image.ws) as page:
         await page.send("CMD", "test_new_sta", ["attic", "under-the-roof"])
         assert await result_of_test(page) == ("Fail", "no address")

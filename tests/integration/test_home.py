@@ -8,7 +8,7 @@ from websockets.asyncio.server import serve
 from websockets.utils import accept_key
 
 from command_client import Page, Protocol
-from support import free_port
+from support import free_port, with_constants
 
 
 class Relay:
@@ -187,7 +187,10 @@ async def test_relay_that_sends_no_pong(make_image):
 
 async def test_relay_that_never_answers_the_handshake(make_image):
     async with Hanging(answers=False) as relay:
-        image = make_image(files=settings(relay.port))
+        files = settings(relay.port)
+        waits = {"device.net.home": {"OPEN_TIMEOUT": 1, "RETRY_FIRST": 1}}
+        files.update(with_constants(files["app.json"], waits))
+        image = make_image(files=files)
         await relay.connections.get()
         async with Page(image.ws) as page:
             await page.round_trip()

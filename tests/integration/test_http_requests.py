@@ -1,8 +1,6 @@
 """HTTP/1.1 of httpd over real sockets, with handlers of all kinds."""
 
-import contextlib
 import json
-import socket
 from pathlib import Path
 
 import pytest
@@ -468,22 +466,3 @@ def test_heads_that_never_end_make_room(make_server):
     finally:
         for connection in slow:
             connection.close()
-
-
-def test_a_thousand_connects(port):
-    before = status_of(port)["alloc"]
-    crowd = []
-    try:
-        for number in range(1000):
-            client = socket.socket()
-            crowd.append(client)
-            client.setblocking(False)
-            client.connect_ex(("127.0.0.1", port))
-            if number % 3 == 0:
-                with contextlib.suppress(OSError):
-                    client.send(b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n")
-    finally:
-        for client in crowd:
-            client.close()
-    wait_until(lambda: status_of(port)["connections"] == 1)
-    wait_until(lambda: status_of(port)["alloc"] < before + 4000)

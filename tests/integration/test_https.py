@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from certificates import EC, RSA, Authority
 from raw import HANDSHAKE, Connection
-from support import ROOT, free_port, wait_until
+from support import ROOT, free_port, program, wait_until
 
 SERVER = Path(__file__).with_name("http_server.py").read_text()
 HTTPS = ("--https-port", "0")
@@ -260,27 +260,7 @@ def test_key_of_an_algorithm_that_is_not_there(start, authority):
     check_off(start(files=authority.files("ed25519")), "/key.pem isn't an RSA or ECDSA key")
 
 
-NO_MEMORY = """
-import board
-from device import log
-from device.routes import https
-
-
-def load(certificate, key):
-    raise error
-
-
-class Config:
-    def get(self, path):
-        return 8443
-
-
-https.load = load
-for error in (MemoryError(), OSError(12)):
-    assert https.listen(Config(), None) is None
-for line in log.lines():
-    print(line.partition(" ")[2])
-"""
+NO_MEMORY = program("tls_without_memory")
 
 
 def test_no_memory_for_the_certificate(micropython):
@@ -291,31 +271,7 @@ def test_no_memory_for_the_certificate(micropython):
     assert script.lines == expected
 
 
-DAMAGE = """
-import random
-import sys
-
-from device.routes.certificate import public_part
-
-random.seed(1)
-for path in sys.argv[1:]:
-    with open(path, "rb") as file:
-        key = file.read()
-    assert public_part(key)
-    for size in range(len(key)):
-        variants = [key[:size]]
-        for _ in range(20):
-            damaged = bytearray(key)
-            damaged[size] = random.getrandbits(8)
-            damaged[random.randrange(len(key))] = random.getrandbits(8)
-            variants.append(bytes(damaged))
-        for variant in variants:
-            try:
-                public_part(variant)
-            except (IndexError, ValueError):
-                pass
-print("done")
-"""
+DAMAGE = program("damaged_certificates")
 
 
 def test_damaged_keys_raise_what_is_expected(micropython, authority):

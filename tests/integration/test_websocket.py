@@ -27,7 +27,7 @@ from raw import (
     close_frame,
     frame,
 )
-from support import free_port
+from support import free_port, program
 
 MIB = 1 << 20
 
@@ -47,70 +47,10 @@ MESSAGES = [
 
 # Serves an echo on the port in its first argument, with the options in the second (JSON), and
 # says how each connection ended. A path /close/CODE has the server close with that code.
-SERVER = """
-import asyncio
-import json
-import sys
-
-from websockets import ConnectionClosed, serve
-
-
-async def handler(websocket):
-    if websocket.request.path.startswith("/close/"):
-        code = int(websocket.request.path.split("/")[2])
-        await websocket.close(code, "as asked")
-    elif websocket.request.path == "/raise":
-        raise ValueError("this handler fails")
-    elif websocket.request.path == "/fragments":
-        async for message in websocket:
-            step = 4096
-            await websocket.send([message[i : i + step] for i in range(0, len(message), step)])
-    elif websocket.request.path == "/ping":
-        waiter = await websocket.ping(b"are you there")
-        await waiter
-        await websocket.send("pong arrived")
-    else:
-        try:
-            async for message in websocket:
-                await websocket.send(message)
-        except ConnectionClosed:
-            pass
-    await websocket.wait_closed()
-    print("closed", websocket.close_code, websocket.close_reason)
-
-
-async def main():
-    options = json.loads(sys.argv[2])
-    async with serve(handler, "127.0.0.1", int(sys.argv[1]), **options) as server:
-        print("serving")
-        await server.serve_forever()
-
-
-asyncio.run(main())
-"""
+SERVER = program("websocket_server")
 
 # Connects to the URI in its first argument, with the options in the second, and echoes.
-CLIENT = """
-import asyncio
-import json
-import sys
-
-from websockets import ConnectionClosed, connect
-
-
-async def main():
-    async with connect(sys.argv[1], **json.loads(sys.argv[2])) as websocket:
-        print("connected", websocket.subprotocol)
-        try:
-            async for message in websocket:
-                await websocket.send(message)
-        except ConnectionClosed:
-            pass
-        print("closed", websocket.close_code, websocket.close_reason)
-
-
-asyncio.run(main())
-"""
+CLIENT = program("websocket_client")
 
 
 @pytest.fixture
@@ -494,21 +434,7 @@ async def test_client_receives_1_mib_in_fragments(micropython):
 
 
 async def test_client_sends_1_mib_in_fragments(micropython):
-    text = """
-import asyncio
-import sys
-
-from websockets import connect
-
-
-async def main():
-    async with connect(sys.argv[1]) as websocket:
-        await websocket.send(b"%05d" % i * 2048 for i in range(103))
-        print(await websocket.recv())
-
-
-asyncio.run(main())
-"""
+    text = program("client_fragments")
     received = []
 
     async def handler(websocket):
@@ -523,22 +449,7 @@ asyncio.run(main())
 
 
 async def test_client_answers_pings_and_its_pings_are_answered(micropython):
-    text = """
-import asyncio
-import sys
-
-from websockets import connect
-
-
-async def main():
-    async with connect(sys.argv[1]) as websocket:
-        latency = await (await websocket.ping(b"anyone"))
-        print("latency", latency >= 0)
-        print(await websocket.recv())
-
-
-asyncio.run(main())
-"""
+    text = program("client_pings")
 
     async def handler(websocket):
         await (await websocket.ping(b"client"))
@@ -563,21 +474,7 @@ async def test_client_is_told_the_close_code(micropython, code):
 
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
 async def test_client_closes_with_a_code(micropython, code):
-    text = """
-import asyncio
-import sys
-
-from websockets import connect
-
-
-async def main():
-    websocket = await connect(sys.argv[1])
-    await websocket.close(int(sys.argv[2]), "done")
-    print("closed", websocket.close_code, websocket.close_reason)
-
-
-asyncio.run(main())
-"""
+    text = program("client_closes")
     closed = []
 
     async def handler(websocket):
@@ -708,23 +605,7 @@ async def test_client_of_a_server_that_vanishes_is_1006(micropython):
 
 
 # Tries to connect and names the exception.
-ATTEMPT = """
-import asyncio
-import sys
-
-from websockets import connect
-
-
-async def main():
-    try:
-        async with connect(sys.argv[1], open_timeout=1):
-            print("connected")
-    except Exception as error:
-        print(type(error).__name__, error)
-
-
-asyncio.run(main())
-"""
+ATTEMPT = program("websocket_attempt")
 
 
 async def attempt(micropython, handle):
@@ -784,27 +665,7 @@ def test_client_reports_a_bad_uri(micropython):
 
 
 async def test_client_in_a_loop_connects_again(micropython):
-    text = """
-import asyncio
-import sys
-
-from websockets import ConnectionClosed, connect
-
-
-async def main():
-    count = 0
-    async for websocket in connect(sys.argv[1]):
-        try:
-            print(await websocket.recv())
-            await websocket.recv()
-        except ConnectionClosed:
-            count += 1
-            if count == 3:
-                return
-
-
-asyncio.run(main())
-"""
+    text = program("client_reconnects")
 
     async def handler(websocket):
         await websocket.send("hello")

@@ -10,69 +10,10 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.utils import accept_key
 
-from support import free_port
+from support import free_port, program
 
 # A server whose every option is used; the path chooses what process_request answers.
-SERVER = """
-import asyncio
-import sys
-
-from websockets import NegotiationError, Response, State, serve
-
-
-async def process(connection, request):
-    if request.path == "/refused":
-        response = connection.respond(403, "not you\\n")
-        response.headers["X-Why"] = "because"
-        return response
-    if request.path == "/moved":
-        return Response(302, "Found", (("Location", "/new?x=1"),), b"")
-    if request.path == "/broken":
-        raise ValueError("this hook fails")
-    await asyncio.sleep(0)
-
-
-def select(connection, subprotocols):
-    if "first" in subprotocols:
-        return "first"
-    if "none" in subprotocols:
-        raise NegotiationError("not without")
-    if "bad" in subprotocols:
-        return "unknown"
-    return None
-
-
-async def handler(websocket):
-    host, port = websocket.remote_address
-    request = websocket.request
-    assert websocket.state == State.OPEN
-    await websocket.send([request.path, " "])
-    await websocket.send(request.headers.get("X-Test", "none"))
-    await websocket.send(f"{host} {port}")
-    parts = []
-    async for part in websocket.recv_streaming():
-        parts.append(part)
-    await websocket.send("".join(parts))
-    await websocket.wait_closed()
-    assert websocket.state == State.CLOSED
-
-
-async def main():
-    async with serve(
-        handler,
-        "127.0.0.1",
-        int(sys.argv[1]),
-        process_request=process,
-        select_subprotocol=select,
-        compression=sys.argv[2] if len(sys.argv) > 2 else None,
-    ) as server:
-        assert server.is_serving()
-        print("serving")
-        await server.serve_forever()
-
-
-asyncio.run(main())
-"""
+SERVER = program("api_server")
 
 
 @pytest.fixture
@@ -146,25 +87,7 @@ async def test_compression_is_off_by_default(uri):
 
 # Connects to the URI in its first argument with the options in the second (JSON), and says which
 # path it got to and what it was told, or what went wrong.
-CLIENT = """
-import asyncio
-import json
-import sys
-
-from websockets import connect
-
-
-async def main():
-    try:
-        async with connect(sys.argv[1], **json.loads(sys.argv[2])) as websocket:
-            print(websocket.request.path, await websocket.recv())
-            print(websocket.remote_address[1], websocket.response.status_code)
-    except Exception as error:
-        print(type(error).__name__, error)
-
-
-asyncio.run(main())
-"""
+CLIENT = program("api_client")
 
 
 async def run_client(micropython, uri, **options):
@@ -329,27 +252,7 @@ def test_names_imported_by_a_star(micropython):
         assert script.wait() == 0, script.log()
 
 
-BROADCAST = """
-import asyncio
-import sys
-
-from websockets import broadcast, serve
-
-
-async def handler(websocket):
-    for message, text in (("a", None), (b"b", None), ("c", False), (b"d", True)):
-        broadcast([websocket], message, text=text)
-    await websocket.wait_closed()
-
-
-async def main():
-    async with serve(handler, "127.0.0.1", int(sys.argv[1])) as server:
-        print("serving")
-        await server.serve_forever()
-
-
-asyncio.run(main())
-"""
+BROADCAST = program("broadcasts")
 
 
 async def test_kind_of_a_broadcast(micropython):

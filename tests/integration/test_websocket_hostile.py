@@ -13,49 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raw import BINARY, CLOSE, CONTINUATION, HANDSHAKE, PING, PONG, TEXT, Connection, frame
-from support import DEADLINE, free_port, wait_until
+from support import DEADLINE, free_port, program, wait_until
 
 # Echoes at any path; /mem answers a message with the bytes of heap in use.
-SERVER = """
-import asyncio
-import gc
-import sys
-
-from transport import Group
-from websockets import ConnectionClosed, Server
-
-
-async def handle(websocket):
-    try:
-        while True:
-            message = await websocket.recv()
-            if websocket.request.path == "/mem":
-                message = None
-                gc.collect()
-                message = str(gc.mem_alloc())
-            await websocket.send(message)
-    except ConnectionClosed:
-        pass
-
-
-async def main():
-    server = Server(
-        handle,
-        group=Group(64),
-        max_size=10_000,
-        compression="deflate",
-        open_timeout=1,
-        close_timeout=1,
-        ping_interval=2,
-        ping_timeout=2,
-    )
-    server.listen("127.0.0.1", int(sys.argv[1]))
-    print("serving")
-    await server.serve_forever()
-
-
-asyncio.run(main())
-"""
+SERVER = program("hostile_server")
 
 # What a list or a table of the server may have grown by; a leaked connection is over 1,500 bytes.
 SLACK = 3000

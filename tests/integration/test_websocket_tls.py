@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from support import free_port
+from support import free_port, program
 
 MESSAGES = ["text", "", b"\x00\xff", "größer 🙂", "x" * 70_000, os.urandom(200_000)]
 
@@ -37,67 +37,11 @@ def certificates(tmp_path_factory):
     return folder
 
 
-SERVER = """
-import asyncio
-import sys
-import tls
-
-from websockets import serve
-
-
-async def echo(websocket):
-    async for message in websocket:
-        await websocket.send(message)
-
-
-async def main():
-    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
-    with open(sys.argv[2] + "/cert.der", "rb") as file:
-        certificate = file.read()
-    with open(sys.argv[2] + "/cert.key.der", "rb") as file:
-        context.load_cert_chain(certificate, file.read())
-    options = {"ssl": context, "max_size": None, "open_timeout": 2}
-    async with serve(echo, "127.0.0.1", int(sys.argv[1]), **options) as server:
-        print("serving")
-        await server.serve_forever()
-
-
-asyncio.run(main())
-"""
+SERVER = program("tls_server")
 
 # Connects to argv[1], trusting the certificate in argv[2] ("" for none); argv[3]: the name that
 # the server's certificate must have, if not that of the URI.
-CLIENT = """
-import asyncio
-import sys
-import tls
-
-from websockets import ConnectionClosed, connect
-
-
-async def main():
-    context = None
-    if sys.argv[2]:
-        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        with open(sys.argv[2], "rb") as cert:
-            context.load_verify_locations(cert.read())
-    hostname = sys.argv[3] if len(sys.argv) > 3 else None
-    options = {"ssl": context, "max_size": None, "server_hostname": hostname, "open_timeout": 5}
-    try:
-        async with connect(sys.argv[1], **options) as websocket:
-            print("connected")
-            try:
-                async for message in websocket:
-                    await websocket.send(message)
-            except ConnectionClosed:
-                pass
-            print("closed", websocket.close_code)
-    except Exception as error:
-        print(type(error).__name__, error)
-
-
-asyncio.run(main())
-"""
+CLIENT = program("tls_client")
 
 
 @pytest.fixture
