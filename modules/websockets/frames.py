@@ -10,17 +10,15 @@ CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
 
-# RFC 6455 section 7.4.1; 1012 to 1014 from the IANA registry.
+# RFC 6455 section 7.4.1; 1013 from the IANA registry.
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
 PROTOCOL_ERROR = 1002
 NO_STATUS_RCVD = 1005
 ABNORMAL_CLOSURE = 1006
 INVALID_DATA = 1007
-POLICY_VIOLATION = 1008
 MESSAGE_TOO_BIG = 1009
 INTERNAL_ERROR = 1011
-SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
 
 # Frames with a payload up to this size are put into one buffer with their header, so that they

@@ -122,3 +122,22 @@ def test_names_that_are_not_there_are_found():
         "httpd.attic None",
         "httpd.errors Missing",
     }
+
+
+def levels(tree):
+    """The levels that calls of `log` name, under whatever name they reach it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) == 2:
+            function = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            level = getattr(node.args[0], "value", None)
+            if function.strip("_") == "log" and isinstance(level, str):
+                yield level
+
+
+def test_the_log_has_two_levels():
+    found = {
+        level for file in MODULES.rglob("*.py") for level in levels(ast.parse(file.read_text()))
+    }
+    assert found == {"info", "error"}
+    planted = 'log("debug", "a"); self._log("warning", "b"); log(level, "c"); log("d")'
+    assert list(levels(ast.parse(planted))) == ["debug", "warning"]

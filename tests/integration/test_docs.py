@@ -1,4 +1,4 @@
-"""The examples in docs/protocol.md, run against the image.
+"""The examples in docs/protocol.md, run against the image, and README's route.
 
 An example is a fenced block of the language `exchange`, each on a fresh device and connection:
 
@@ -10,8 +10,11 @@ for any value, at the end of a list for any further elements, and as a key for a
 """
 
 import asyncio
+import itertools
 import json
 import re
+import subprocess
+import textwrap
 
 import pytest
 
@@ -131,3 +134,24 @@ async def test_example(make_image, example):
 )
 def test_matching(expected, value, result):
     assert matches(expected, value) is result
+
+
+def indented(text, beginning):
+    """The block of `text` that begins so, without its indentation."""
+    lines = text[text.index("    " + beginning) :].splitlines(True)
+    return textwrap.dedent("".join(itertools.takewhile(lambda line: line[:4] == "    ", lines)))
+
+
+def test_readmes_route(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    entry = indented(readme, '("/hello/<name>"')
+    (tmp_path / "hello.py").write_text(indented(readme, "def hello("))
+    done = subprocess.run(
+        [ROOT / "build/host/micropython", ROOT / "tests/scripts/readme_route.py", entry],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"hello": "you", "from": "pump-7"}
