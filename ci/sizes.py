@@ -16,6 +16,7 @@ from pathlib import Path
 
 import boards
 import manifests
+import native_code
 import sources
 from common import ROOT, BuildError, main, say
 
@@ -74,14 +75,20 @@ def report(board, groups, size, limit, room):
 
 
 def measure(board, tree):
-    """Print the report on one board. Returns the bytes over its budget, 0 when within."""
+    """Print the report on one board. Returns the bytes over its budget, 0 when within.
+
+    Raises:
+        BuildError: a native function's machine code is wrong.
+    """
     limit = budget(board)
     with tempfile.TemporaryDirectory() as folder:
         modules = manifests.compile_frozen(board, tree, folder)
         size = total(tree, modules)
         groups = grouped(modules)
+        readings = native_code.read(tree, board.architecture, modules)
     room = boards.partition("factory", boards.read_partitions()).size
     say("\n".join(report(board, groups, size, limit, room)))
+    say(native_code.report(readings, board.architecture))
     return max(0, size - limit)
 
 

@@ -119,73 +119,82 @@ class Protocol:
                     self.wanted = None
                     if self._end_frame():
                         return start
-                have = end - start
-                if have < 2:
-                    return start
-                first = buf[start]
-                length = buf[start + 1]
-                opcode = first & 0x0F
-                # Section 5.2: reserved bits need an extension that defines them. The first one
-                # marks a compressed message in its first frame (RFC 7692 section 6).
-                if first & 0x70 and (
-                    first & 0x30 or self.deflate is None or (opcode != TEXT and opcode != BINARY)
-                ):
-                    raise Violation(frames.PROTOCOL_ERROR, "reserved bits are set")
-                # Section 5.1: a client masks, a server doesn't.
-                if (length & 0x80 == 0) is not self.is_client:
-                    raise Violation(
-                        frames.PROTOCOL_ERROR,
-                        "masked frame" if self.is_client else "unmasked frame",
-                    )
-                length &= 0x7F
-                if opcode & 0x08:
-                    # Section 5.5: control frames are short and not fragmented.
-                    if length > 125 or not first & 0x80:
-                        raise Violation(frames.PROTOCOL_ERROR, "long or fragmented control frame")
-                    size = length + (2 if self.is_client else 6)
-                    if have < size:
-                        return start
-                    view = memoryview(buf)[start : start + size]
-                    payload = bytearray(view[size - length :])
-                    if not self.is_client:
-                        frames.mask(payload, 0, length, view[2:6], 0)
-                    self._control(opcode, payload)
-                    if self._deaf:
-                        return end
-                    start += size
-                    if self.event is not None:
-                        return start
-                    continue
-                head = 2
-                if length == 126:
-                    if have < 4:
-                        return start
-                    head = 4
-                    length = buf[start + 2] << 8 | buf[start + 3]
-                    # Section 5.2: the shortest form of the length must be used.
-                    if length < 126:
-                        raise Violation(frames.PROTOCOL_ERROR, "length not in its shortest form")
-                elif length == 127:
-                    if have < 10:
-                        return start
-                    head = 10
-                    length = int.from_bytes(memoryview(buf)[start + 2 : start + 10], "big")
-                    if length < 65536 or length >> 63:
-                        raise Violation(frames.PROTOCOL_ERROR, "malformed length")
-                if not self.is_client:
-                    if have < head + 4:
-                        return start
-                    self._key = bytes(memoryview(buf)[start + head : start + head + 4])
-                    head += 4
-                self._begin_frame(opcode, first, length)
-                start += head
-                if not length and self._end_frame():
+                size = self._receive_head(buf, start, end)
+                start += size
+                if not size or self.event is not None:
                     return start
         except Violation as violation:
             self._fault(*violation.args)
         except MemoryError:
             self._fault(frames.TRY_AGAIN_LATER, "out of memory")
         return start
+
+    @micropython.native
+    def _receive_head(self, buf, start, end):
+        """Consume a frame's header in `buf[start:end]`, with the payload of a control frame.
+
+        Returns:
+            How many bytes it took, 0 when some are missing. A close frame takes all that follow.
+
+        Raises:
+            Violation: the frame breaks a rule; nothing is consumed.
+        """
+        have = end - start
+        if have < 2:
+            return 0
+        first = buf[start]
+        length = buf[start + 1]
+        opcode = first & 0x0F
+        # Section 5.2: reserved bits need an extension that defines them. The first one marks a
+        # compressed message in its first frame (RFC 7692 section 6).
+        if first & 0x70 and (
+            first & 0x30 or self.deflate is None or (opcode != TEXT and opcode != BINARY)
+        ):
+            raise Violation(frames.PROTOCOL_ERROR, "reserved bits are set")
+        # Section 5.1: a client masks, a server doesn't.
+        if (length & 0x80 == 0) is not self.is_client:
+            raise Violation(
+                frames.PROTOCOL_ERROR, "masked frame" if self.is_client else "unmasked frame"
+            )
+        length &= 0x7F
+        if opcode & 0x08:
+            # Section 5.5: control frames are short and not fragmented.
+            if length > 125 or not first & 0x80:
+                raise Violation(frames.PROTOCOL_ERROR, "long or fragmented control frame")
+            size = length + (2 if self.is_client else 6)
+            if have < size:
+                return 0
+            view = memoryview(buf)[start : start + size]
+            payload = bytearray(view[size - length :])
+            if not self.is_client:
+                frames.mask(payload, 0, length, view[2:6], 0)
+            self._control(opcode, payload)
+            return have if self._deaf else size
+        head = 2
+        if length == 126:
+            if have < 4:
+                return 0
+            head = 4
+            length = buf[start + 2] << 8 | buf[start + 3]
+            # Section 5.2: the shortest form of the length must be used.
+            if length < 126:
+                raise Violation(frames.PROTOCOL_ERROR, "length not in its shortest form")
+        elif length == 127:
+            if have < 10:
+                return 0
+            head = 10
+            length = int.from_bytes(memoryview(buf)[start + 2 : start + 10], "big")
+            if length < 65536 or length >> 63:
+                raise Violation(frames.PROTOCOL_ERROR, "malformed length")
+        if not self.is_client:
+            if have < head + 4:
+                return 0
+            self._key = bytes(memoryview(buf)[start + head : start + head + 4])
+            head += 4
+        self._begin_frame(opcode, first, length)
+        if not length:
+            self._end_frame()
+        return head
 
     @micropython.native
     def filled(self, n):
