@@ -40,6 +40,42 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 _offsets = array("H", bytes(2 * (4 + 4 * MAX_FIELDS)))
 
 
+# RFC 9110 section 15, RFC 6585.
+_REASONS = (
+    (100, "Continue"),
+    (200, "OK"),
+    (201, "Created"),
+    (202, "Accepted"),
+    (204, "No Content"),
+    (206, "Partial Content"),
+    (302, "Found"),
+    (303, "See Other"),
+    (304, "Not Modified"),
+    (400, "Bad Request"),
+    (401, "Unauthorized"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (408, "Request Timeout"),
+    (409, "Conflict"),
+    (411, "Length Required"),
+    (412, "Precondition Failed"),
+    (413, "Content Too Large"),
+    (414, "URI Too Long"),
+    (415, "Unsupported Media Type"),
+    (416, "Range Not Satisfiable"),
+    (417, "Expectation Failed"),
+    (426, "Upgrade Required"),
+    (429, "Too Many Requests"),
+    (431, "Request Header Fields Too Large"),
+    (500, "Internal Server Error"),
+    (501, "Not Implemented"),
+    (503, "Service Unavailable"),
+    (505, "HTTP Version Not Supported"),
+    (507, "Insufficient Storage"),
+)
+
+
 class BadMessage(Exception):
     """A head that can't be accepted.
 
@@ -52,6 +88,14 @@ class BadMessage(Exception):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+
+
+def reason(status):
+    """The reason phrase of a status; its class's for one that isn't in the table."""
+    for code, phrase in _REASONS:
+        if code == status:
+            return phrase
+    return reason(status // 100 * 100) if status % 100 else "Unknown"
 
 
 class RequestHead:

@@ -49,7 +49,7 @@ class Device:
         self.config = config
         self.recovery = recovery
         self.group = Group(
-            config.get("limits/connections"), config.get("limits/secure_connections")
+            config.get("limits/connections"), config.get("limits/secure_connections"), kept=1
         )
         self.hub = hub = Hub()
         hub.update(

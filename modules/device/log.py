@@ -59,7 +59,8 @@ def traceback(error):
     """An exception's traceback as text."""
     out = io.StringIO()
     sys.print_exception(error, out)
-    return _clean(out.getvalue())
+    # MicroPython joins the folder "/" and a module's file by a slash.
+    return _clean(out.getvalue().replace('"//', '"/'))
 
 
 def _clean(text):
@@ -72,7 +73,15 @@ def _clean(text):
     return printable(data)
 
 
-def report(message, error):
-    """Note an exception that nobody awaits; the whole traceback goes to the console."""
-    log("error", f"{message}: {type(error).__name__}: {error}")
-    sys.print_exception(error, sys.stderr)
+def report(message, error=None):
+    """Note what nobody awaits; an exception's whole traceback goes to the console."""
+    if error is None:
+        log("error", message)
+    else:
+        log("error", f"{message}: {type(error).__name__}: {error}")
+        try:
+            text = traceback(error)
+        except MemoryError:
+            sys.print_exception(error, sys.stderr)
+        else:
+            print(text, end="", file=sys.stderr)

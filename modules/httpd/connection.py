@@ -108,7 +108,12 @@ class HTTPConnection:
 
     @property
     def idle_since(self):
-        return self._idle_since if self._state == _HEAD else None
+        if self._state == _HEAD:
+            return self._idle_since
+        if self._state == _LINGER and not self._overloaded and not self.transport.queued:
+            # The last answer is sent; it lingers only for the client to read it.
+            return self._idle_since
+        return None
 
     @property
     def silent(self):

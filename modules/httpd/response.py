@@ -3,8 +3,7 @@
 import json
 
 import micropython
-
-from .errors import reason
+from http11 import reason
 
 # A head and a body up to this size leave in one write, so in one segment: two small writes
 # would be two segments. Larger bodies aren't copied.

@@ -20,6 +20,9 @@ A protocol has these methods; none of them may block or keep a reference to the 
 - `idle_since`: None, or the `time.ticks_ms()` since when the connection may be closed to make room
   for another; it may lie ahead.
 - `silent`, if need be: True while it may be closed when most others are silent too.
+- `quiet_since`, of a protocol whose connections last: the `time.ticks_ms()` of its peer's last
+  message. When none of those above can make room, the one that is quiet longest does;
+  `make_way()` lets it say so before it is closed.
 
 A protocol hands the connection over by `Connection.set_protocol`; the next one gets the bytes that
 it didn't consume.

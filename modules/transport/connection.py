@@ -113,6 +113,15 @@ class Connection:
         """Whether its peer has asked for nothing that is not answered."""
         return getattr(self.protocol, "silent", False)
 
+    def quiet(self, now):
+        """Milliseconds since the peer's last message; below 0 on a connection that doesn't last.
+
+        Args:
+            now: `time.ticks_ms()`.
+        """
+        since = getattr(self.protocol, "quiet_since", None)
+        return -1 if since is None else ticks_diff(now, since)
+
     @micropython.native
     def set_timeout(self, ms):
         """Call `protocol.timed_out()` in `ms` milliseconds, or never (None)."""

@@ -17,6 +17,9 @@ OVERFLOW = 2
 # Pending handshakes; lwIP keeps at most LWIP_TCP_ACCEPTMBOX_SIZE (6) anyway.
 BACKLOG = 6
 
+# A peer that has said something so recently is not closed to make room.
+QUIET_MS = 10_000
+
 # Ticks that a client waits for one of the places with TLS, 5 s. To tell it that there is none
 # would take TLS's memory, so it waits unaccepted and is dropped after that.
 _PATIENCE = const(10)
@@ -32,13 +35,15 @@ class Group:
     Attributes:
         limit: how many are served at a time.
         secure_limit: how many of these may have TLS, because of its memory; None for all.
+        kept: how many places connections that last leave to others (`may_last`).
         connections: the open ones, oldest first.
         accepted, refused, evicted: counters since start.
     """
 
-    def __init__(self, limit, secure_limit=None):
+    def __init__(self, limit, secure_limit=None, kept=0):
         self.limit = limit
         self.secure_limit = secure_limit
+        self.kept = kept
         self.connections = []
         self.accepted = 0
         self.refused = 0
@@ -49,13 +54,13 @@ class Group:
             self.connections.remove(connection)
 
     def make_room(self, secure=False):
-        """Close the connection that has been idle longest.
+        """Close the connection that has been idle longest, or else has been quiet longest.
 
         Args:
             secure: only one with TLS will do.
 
         Returns:
-            False when none is idle.
+            False when there is none.
         """
         now = ticks_ms()
         candidates = [c for c in self.connections if c.secure or not secure]
@@ -69,9 +74,32 @@ class Group:
             # The requests of new connections are on their way; but not of as many as that.
             silent = [c for c in candidates if c.silent()]
             if len(silent) <= self.limit // 2:
-                return False
+                return self._close_quiet(candidates, now)
             found = silent[0]
         self.evicted += 1
+        found.abort()
+        return True
+
+    def may_last(self):
+        """Whether a connection may become one that lasts; one that is quiet is closed for it."""
+        now = ticks_ms()
+        lasting = [c for c in self.connections if c.quiet(now) >= 0]
+        return len(lasting) < max(1, self.limit - self.kept) or self._close_quiet(lasting, now)
+
+    def _close_quiet(self, candidates, now):
+        found = None
+        longest = QUIET_MS
+        for connection in candidates:
+            quiet = connection.quiet(now)
+            if quiet > longest:
+                found, longest = connection, quiet
+        if found is None:
+            return False
+        self.evicted += 1
+        try:
+            found.protocol.make_way()
+        except MemoryError:
+            pass  # it goes without a word
         found.abort()
         return True
 
@@ -168,10 +196,14 @@ class Listener:
                 connection = accepted(sock, group, address, self._ssl)
             else:
                 connection = Connection(sock, group, address)
-        except BaseException:
+        except BaseException as error:
             if not over:
                 group.refused += 1
             sock.close()
+            if isinstance(error, OSError):
+                # Reset before it was looked at, or no memory for TLS: nothing to look for here.
+                poller.report(f"connection refused: {type(error).__name__}: {error}")
+                return
             raise
         if not over:
             group.accepted += 1

@@ -228,20 +228,26 @@ def wake(queue):
 
 def _print_report(message, error):
     print(message, file=sys.stderr)
-    sys.print_exception(error, sys.stderr)
+    if error is not None:
+        sys.print_exception(error, sys.stderr)
 
 
 _reporter = _print_report
 
 
 def set_reporter(reporter):
-    """Send errors that nobody awaits to `reporter(message, exception)` instead of stderr."""
+    """Send errors that nobody awaits to `reporter(message, exception or None)`, not to stderr."""
     global _reporter
     _reporter = reporter or _print_report
 
 
-def report(message, error):
-    """Tell of an exception that ended something nobody waits for; never raises."""
+def report(message, error=None):
+    """Tell of what ended something that nobody waits for; never raises.
+
+    Args:
+        message: a line.
+        error: the exception, where its traceback says more.
+    """
     try:
         _reporter(message, error)
     except Exception:

@@ -137,6 +137,7 @@ class Connection:
             self.subprotocol = subprotocol
         self._messages = []
         self._receivers = core.TaskQueue()
+        self.quiet_since = ticks_ms()
         transport.set_timeout(options.ping_interval)
 
     # From the transport
@@ -193,6 +194,10 @@ class Connection:
             self._write_output()
             self.transport.abort()
 
+    def make_way(self):
+        self.protocol.close(frames.TRY_AGAIN_LATER, "another connection needs the place")
+        self._write_output()
+
     def connection_lost(self, error):
         self.transport = None
         self.wanted = None
@@ -207,6 +212,7 @@ class Connection:
     def _handle(self, event):
         if event == TEXT or event == BINARY:
             message, self.protocol.data = self.protocol.data, None
+            self.quiet_since = ticks_ms()
             # After our close frame nobody receives any more.
             if self.protocol.close_sent is None:
                 self._messages.append(message)

@@ -4,7 +4,7 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import sha1
 from os import urandom
 
-from http11 import tokens
+from http11 import reason, tokens
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -128,7 +128,7 @@ def accept_response(key, subprotocol=None, extension=None):
 
 def refusal(status, detail, headers=()):
     """A whole error response that closes the connection, bytes."""
-    head = f"HTTP/1.1 {status} Refused\r\n"
+    head = f"HTTP/1.1 {status} {reason(status)}\r\n"
     options = "close"
     for name, value in headers:
         head += name + ": " + value + "\r\n"

@@ -1,5 +1,7 @@
 """The opening handshake on a port of its own, without an HTTP server."""
 
+from time import ticks_ms
+
 from http11 import BadMessage, parse_request
 
 from . import handshake
@@ -67,6 +69,9 @@ class Opening:
         self._refused = True
         self.transport.write(handshake.refusal(status, detail, headers))
         self.transport.set_timeout(LINGER_TIMEOUT_MS)
+        if not self._overloaded and not self.transport.queued:
+            # It needn't keep its place for that.
+            self.idle_since = ticks_ms()
 
     def sent(self):
         pass

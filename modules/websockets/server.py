@@ -130,6 +130,8 @@ class Server:
                 body if isinstance(body, str) else str(body, "utf-8"),
                 headers.items() if hasattr(headers, "items") else headers,
             )
+        if not self.group.may_last():
+            raise handshake.Refused(503, "too many connections", ())
         subprotocol = self._subprotocol(request)
         agreed = extension = None
         if self.options.compression is not None:

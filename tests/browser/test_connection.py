@@ -1,13 +1,16 @@
 """The connection goes and comes back by itself, and the page says how it is."""
 
+import contextlib
 import json
 import re
 import signal
 
 import pytest
+import websockets.sync.client
 from playwright.sync_api import expect
 
 from browser.page import FAKE, NAMED, card, received, row, start, status
+from support import DEADLINE
 
 # Milliseconds after which a silent device is asked, and then given up.
 QUIET = 30_000
@@ -129,3 +132,13 @@ def test_an_update_leaves_focus_and_text_alone(image, open_page):
     page.wait_for_function("state.iam")
     expect(field).to_be_focused()
     expect(field).to_have_value("half a sen")
+
+
+def test_page_loads_while_websockets_hold_every_other_place(make_image, open_page):
+    image = make_image(files={"app.json": {"limits": {"connections": 5}}})
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(websockets.sync.client.connect(image.ws)) for _ in range(3)]
+        page = open_page(image)
+        expect(status(page)).to_have_text("Connected")
+        for client in clients:
+            assert client.ping().wait(DEADLINE)

@@ -156,6 +156,12 @@ async def test_app_that_fails_leads_to_recovery(make_image, name):
     assert (image.data / "traceback.txt").read_text() in image.log()
 
 
+async def test_a_traceback_names_a_users_file_by_its_path(make_image):
+    image = make_image(files={"app.json": {"app": "my_app"}, "my_app.py": "1 / 0\n"})
+    await check_recovery(image, 'File "/my_app.py", line 1')
+    assert 'File "/my_app.py"' in image.log() and "//my_app" not in image.log()
+
+
 async def test_traceback_that_is_not_unicode_is_shown_all_the_same(make_image):
     text = "def app_main(args):\n    raise ValueError('\\ud800')\n"
     image = make_image(files={**FILES, "my_app.py": text})

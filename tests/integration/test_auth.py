@@ -72,6 +72,7 @@ def test_nothing_is_served_without_a_session(locked):
         with pytest.raises(InvalidStatus) as refused:
             websockets.sync.client.connect(url)
         assert refused.value.response.status_code == 401
+        assert refused.value.response.reason_phrase == "Unauthorized"
 
 
 def test_what_stays_open_tells_little(locked):

@@ -5,10 +5,10 @@ import sys
 
 import assets
 from helpers import raises
-from http11 import BadMessage, unquote
+from http11 import BadMessage, reason, unquote
 from httpd import HTTPError, Response, asset, redirect
 from httpd.assets import accepts_gzip, matches
-from httpd.errors import from_exception, reason
+from httpd.errors import from_exception
 from httpd.ranges import content_range, part_of
 from httpd.request import Request, parse_form
 from httpd.response import from_error, make

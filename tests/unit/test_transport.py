@@ -4,8 +4,9 @@ import asyncio
 import gc
 import io
 import os
-from errno import ENOMEM
+from errno import ECONNRESET, ENOMEM
 from hashlib import sha256
+from select import POLLIN
 from time import ticks_add, ticks_ms
 
 from heap import BLOCK_SIZE
@@ -20,6 +21,7 @@ from transport import (
     set_reporter,
 )
 from transport.connection import LOW_WATER
+from transport.listener import QUIET_MS
 
 
 class Recorder:
@@ -287,6 +289,58 @@ async def test_group_limits_and_evicts_the_idle():
             protocol.connection.abort()
 
 
+class Lasting(Recorder):
+    """A protocol whose connections last."""
+
+    def __init__(self, connection, ago):
+        super().__init__(connection)
+        self.quiet_since = ticks_add(ticks_ms(), -ago)
+        self.farewell = None
+
+    def make_way(self):
+        if self.farewell is not None:
+            raise self.farewell
+        self.connection.write(b"bye")
+
+
+async def test_the_quietest_makes_way():
+    async with Pair() as pair:
+        clients = [pair.client]
+        for _ in range(3):
+            clients.append(open_connection(HOST, pair.port, Recorder()))
+            clients[-1].protocol.connection = clients[-1]
+        await until(lambda: len(pair.group.connections) == 4)
+        lasting = []
+        for connection, ago in zip(
+            pair.group.connections, (20_000, 60_000, 40_000, QUIET_MS - 5000)
+        ):
+            lasting.append(Lasting(connection, ago))
+            connection.set_protocol(lasting[-1])
+        pair.group.kept = 1
+        # Four of four last: the quietest goes, and has its word; then the next one.
+        heard = clients[1].protocol
+        assert pair.group.may_last()
+        await until(lambda: heard.lost)
+        assert lasting[1].lost == [None] and heard.received == b"bye"
+        assert len(pair.group.connections) == 3 and pair.group.evicted == 1
+        lasting[2].farewell = MemoryError()
+        assert pair.group.may_last()
+        assert lasting[2].lost == [None] and pair.group.evicted == 2
+        # With two, one more may last without that.
+        assert pair.group.may_last() and pair.group.evicted == 2
+        # An idle one goes first; who said something just now stays.
+        idle = Recorder(pair.group.connections[0])
+        idle.idle_since = ticks_ms()
+        pair.group.connections[0].set_protocol(idle)
+        assert pair.group.make_room() and idle.lost == [None]
+        assert not pair.group.make_room()
+        pair.group.limit = 1
+        assert not pair.group.may_last()
+        assert lasting[3].lost == []
+        for connection in clients + list(pair.group.connections):
+            connection.abort()
+
+
 class BrokenTLS(io.IOBase):
     """A TLS socket that has no memory for its handshake."""
 
@@ -339,9 +393,54 @@ async def refuse_two(outcome):
 
 async def test_no_memory_for_tls():
     # Each is told once, and the listener goes on.
-    for outcome in (MemoryError(), OSError(ENOMEM)):
-        assert await refuse_two(outcome) == (["connection refused"] * 2, 0, 2)
+    assert await refuse_two(MemoryError()) == (["connection refused"] * 2, 0, 2)
+    reports, accepted, refused = await refuse_two(OSError(ENOMEM))
+    assert reports == [f"connection refused: OSError: {OSError(ENOMEM)}"] * 2
+    assert (accepted, refused) == (0, 2)
     assert await refuse_two(BrokenTLS()) == (["no memory for TLS"] * 2, 2, 0)
+
+
+class Reset:
+    """A socket whose peer has reset it before anybody looked: lwIP refuses its options."""
+
+    closed = 0
+
+    def setblocking(self, on):
+        pass
+
+    def setsockopt(self, *option):
+        raise OSError(ECONNRESET)
+
+    def close(self):
+        self.closed += 1
+
+
+async def test_reset_before_the_first_socket_option_is_a_line():
+    reports = []
+    set_reporter(lambda *report: reports.append(report))
+    async with Pair() as pair:
+        sock = Reset()
+        listening = pair.listener.sock
+        pair.listener.sock = Accepting(sock)
+        try:
+            pair.listener.ready(POLLIN)
+        finally:
+            pair.listener.sock = listening
+        assert sock.closed == 1
+        assert (pair.group.accepted, pair.group.refused) == (1, 1)
+        assert len(pair.group.connections) == 1
+    set_reporter(None)
+    assert reports == [(f"connection refused: OSError: {OSError(ECONNRESET)}", None)]
+
+
+class Accepting:
+    """A listening socket that gives one connection."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def accept(self):
+        return self.sock, (HOST, 1)
 
 
 async def test_secure_client_is_idle_once_it_was_answered():

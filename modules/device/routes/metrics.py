@@ -52,7 +52,11 @@ def text(device):
     gauge("secure_connections", "Those with TLS.", secure)
     counter("connections_accepted_total", "Connections accepted.", group.accepted)
     counter("connections_refused_total", "Connections over the limit.", group.refused)
-    counter("connections_evicted_total", "Idle connections closed for new ones.", group.evicted)
+    counter(
+        "connections_evicted_total",
+        "Connections closed to make room.",
+        group.evicted,
+    )
     gauge("clients", "WebSocket clients.", len(hub.clients))
     closes = device.sockets.closes or {1000: 0}
     family(
