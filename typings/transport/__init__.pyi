@@ -35,13 +35,15 @@ class Connection:
 class Group:
     limit: int
     secure_limit: int | None
+    kept: int
     connections: list[Connection]
     accepted: int
     refused: int
     evicted: int
-    def __init__(self, limit: int, secure_limit: int | None = None) -> None: ...
+    def __init__(self, limit: int, secure_limit: int | None = None, kept: int = 0) -> None: ...
     def remove(self, connection: Connection) -> None: ...
     def make_room(self, secure: bool = False) -> bool: ...
+    def may_last(self) -> bool: ...
 
 class Listener:
     group: Group
