@@ -59,6 +59,12 @@ def trusted(peer: tuple[str, int]) -> bool:
 def on_access_point(peer: tuple[str, int]) -> bool:
     """Whether a client with this address is on the device's own access point."""
 
+def over_station(peer: tuple[str, int]) -> bool:
+    """Whether a client with this address is cut off when Wi-Fi's station leaves its network."""
+
+def direct() -> bool:
+    """Whether others are reached without the station or Ethernet."""
+
 class Chip(Protocol):
     """What `device.startup` and main.py need of a chip."""
 

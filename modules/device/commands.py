@@ -7,10 +7,12 @@ has no other effect.
 
 import gc
 import json
-from asyncio import create_task
+from asyncio import create_task, sleep_ms
 
+import board
 from interfaces import describe
 from interfaces.base import NotRunning, QueueFull
+from micropython import const
 from strict_json import loads
 from websockets import ConnectionClosed
 
@@ -27,6 +29,12 @@ MAX_COMMAND = 4096
 _QUOTE = 40
 
 FAKE_INTERFACE = "fake_interface"
+
+# GOING_AWAY (RFC 6455 section 7.4.1).
+_GOING_AWAY = const(1001)
+
+# How long clients have to take their leave before the station does.
+_PARTING_MS = const(1000)
 
 
 # Verb, item, method of Commands, least and most arguments; literals, which stay in flash.
@@ -154,7 +162,7 @@ class Commands:
     async def _test(self, client, ssid, password):
         self._hub.info("Testing network " + ssid)
         try:
-            good, reason = await self._wifi.test(ssid, password)
+            good, reason = await self._wifi.test(ssid, password, self._part)
         except WifiError as error:
             try:
                 await client.send(json.dumps({"error": f"test_new_sta: {error}"}))
@@ -162,6 +170,21 @@ class Commands:
                 pass
             return
         self._hub.info(f"Network {ssid}: " + ("works" if good else reason))
+
+    async def _part(self):
+        """Tell those who are on the station's network that they are cut off now."""
+        self._hub.flush()
+        cut_off = []
+        for client in list(self._hub.clients):
+            address = client.remote_address
+            if address is not None and board.over_station(address):
+                client.start_closing(_GOING_AWAY, "testing another network")
+                cut_off.append(client)
+        # For what was written to arrive, a response by HTTP too.
+        for _ in range(_PARTING_MS // 100):
+            await sleep_ms(100)
+            if not any([client in self._hub.clients for client in cut_off]):
+                break
 
     async def _store_new_sta(self, client, ssid, password=""):
         self._wifi.store(_text(ssid, "the SSID"), _text(password, "the password"))

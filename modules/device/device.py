@@ -64,13 +64,13 @@ class Device:
             hub.update({"recovery": recovery})
         for problem in config.problems:
             log("error", problem)
-        self.wifi = Wifi(config, hub.update, log)
+        self.wifi = Wifi(config, hub.update, log, self._network_changed)
         hub.update(self.wifi.status())
         self.lan = None
         if config.section("lan") or board.LAN:
             from .net.lan import Lan
 
-            self.lan = Lan(config, hub.update, log)
+            self.lan = Lan(config, hub.update, log, self._network_changed)
             hub.update(self.lan.status())
         self.interfaces = interfaces.create_all(
             config.get("interfaces"), hub.publish, lambda text: log("error", text)
@@ -81,7 +81,7 @@ class Device:
         if config.get("home/host") or config.get("home/ip"):
             from .net.home import Home
 
-            self.home = Home(config, hub, self.handle)
+            self.home = Home(config, hub, self.handle, self._online)
         else:
             hub.update({"home/url": "", "home/connected": False})
         self.access = Access(self._revoked)
@@ -151,6 +151,14 @@ class Device:
                 self.hub, self.config, self.wifi, self.interfaces, self._reboot
             )
         await self._commands.handle(client, message)
+
+    def _online(self):
+        links = (self.wifi, self.lan)
+        return board.direct() or any([link.connected for link in links if link is not None])
+
+    def _network_changed(self):
+        if self.home is not None:
+            self.home.network_changed()
 
     def _check_client(self, connection, request):
         if not self.access.allows(request, connection.remote_address):

@@ -25,15 +25,17 @@ assert board.local_port(None) is None
 assert board.SECURE_CONNECTIONS == 2
 near, far = ("192.168.4.2", 1), ("192.168.5.2", 1)
 assert board.trusted(far) and not board.on_access_point(far)
+assert not board.direct() and not board.over_station(far)
 
 
 class WLAN:
     AP_IF, STA_IF = 1, 0
 
     def __init__(self, number):
-        self.isconnected = lambda: False
+        self.isconnected = lambda: joined
         self.active = lambda: up
-        self.ifconfig = lambda: ("192.168.4.1", "255.255.255.0", "", "")
+        address = "192.168.4.1" if number == self.AP_IF else "192.168.5.7"
+        self.ifconfig = lambda: (address, "255.255.255.0", "", "")
 
 
 network.WLAN = WLAN
@@ -41,7 +43,9 @@ network.AP_IF, network.STA_IF = 1, 0
 for up in (True, False):
     for peer in (near, far):
         expected = up and peer is near
-        assert board.trusted(peer) is board.on_access_point(peer) is expected
+        for joined in (True, False):
+            assert board.trusted(peer) is board.on_access_point(peer) is expected
+            assert board.over_station(peer) is (joined and not expected)
 
 
 class Pin:

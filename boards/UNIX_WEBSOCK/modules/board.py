@@ -29,11 +29,15 @@ _RESETS = "WEBSOCK_RESETS"
 
 
 def extend(server, group):
-    """Add /bench/ with --bench."""
+    """Add /bench/ with --bench; begin to cut off who comes by the simulated station."""
     if bench:
         import bench_routes
 
         bench_routes.add(server, group)
+    if network.by_station():
+        import cut_off
+
+        cut_off.start(group)
 
 
 def local_port(listener):
@@ -74,6 +78,16 @@ def resets():
 def trusted(peer):
     """Everybody: --host says who can reach the program at all."""
     return True
+
+
+def over_station(peer):
+    """Whether the simulated air has this address come by the station."""
+    return network.by_station(peer[0])
+
+
+def direct():
+    """Unless the simulated air says that all come by the station."""
+    return not network.by_station()
 
 
 def on_access_point(peer):

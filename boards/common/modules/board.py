@@ -91,6 +91,21 @@ def on_access_point(peer):
     return _network(peer[0], mask) == _network(address, mask)
 
 
+def over_station(peer):
+    """Whoever isn't on the access point, while the station is on a network.
+
+    Nothing tells who comes by Ethernet: better one too many is asked to come back.
+    """
+    if not hasattr(network, "WLAN") or not network.WLAN(network.STA_IF).isconnected():
+        return False
+    return not on_access_point(peer)
+
+
+def direct():
+    """Never: it needs the station or Ethernet."""
+    return False
+
+
 def _network(address, mask):
     # IPv4 addresses as text, as accept() and ifconfig() give them.
     value = 0

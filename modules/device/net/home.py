@@ -1,7 +1,7 @@
 """Phone home: the device keeps a connection to its relay, which then is one more client."""
 
 import random
-from asyncio import sleep
+from asyncio import Event, TimeoutError, wait_for
 from time import ticks_diff, ticks_ms
 
 from ..log import log
@@ -45,11 +45,14 @@ class Home:
         config: the `config.Config`.
         hub: the `hub.Hub`, whose state shows home/url and home/connected.
         handle: coroutine function called with the connection and each message.
+        online: called without arguments, tells whether there is a network to reach the relay by.
     """
 
-    def __init__(self, config, hub, handle):
+    def __init__(self, config, hub, handle, online):
         self._hub = hub
         self._handle = handle
+        self._online = online
+        self._arrived = Event()  # a network came up since the last attempt
         self._uri = uri(config)
         token = config.get("home/token")
         # RFC 6750 section 2.1.
@@ -66,6 +69,13 @@ class Home:
 
         attempt = 0
         while True:
+            self._arrived.clear()
+            if not self._online():
+                log("info", "phone home: waits for a network")
+                while not self._online():
+                    await self._arrived.wait()
+                    self._arrived.clear()
+                attempt = 0
             try:
                 connection = await connect(
                     self._uri,
@@ -84,8 +94,21 @@ class Home:
                 await self._serve(connection)
                 if ticks_diff(ticks_ms(), began) > GOOD_SECONDS * 1000:
                     attempt = 0
-            await sleep(delay(attempt))
-            attempt += 1
+            try:
+                await wait_for(self._arrived.wait(), delay(attempt))
+                attempt = 0
+            except TimeoutError:
+                attempt += 1
+
+    def network_changed(self):
+        """Take note that the station or Ethernet has come up, or is down."""
+        if self._online():
+            self._arrived.set()
+        elif self.connection is not None:
+            # It would take a ping without an answer to notice.
+            transport = self.connection.transport
+            if transport is not None:
+                transport.abort()
 
     async def _serve(self, connection):
         from websockets import WebSocketException

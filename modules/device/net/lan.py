@@ -91,14 +91,16 @@ class Lan:
         config: the `config.Config`.
         publish: called with a dict of the state that changed.
         log: called with a level and a line.
+        changed: called when it has come up, or is down.
     """
 
     # How often the interface is looked at.
     WATCH_MS = 500
 
-    def __init__(self, config, publish, log):
+    def __init__(self, config, publish, log, changed=None):
         self._publish = publish
         self._log = log
+        self._changed = changed
         self._interface = None
         self._published = {}
         self._settings = None
@@ -116,6 +118,11 @@ class Lan:
             self._log("error", f"ethernet: {error}")
             return
         self._interface = interface
+
+    @property
+    def connected(self):
+        """Whether it is up, with an address."""
+        return self._interface is not None and self._interface.isconnected()
 
     def status(self):
         """The lan/* state, empty without Ethernet."""
@@ -150,6 +157,8 @@ class Lan:
                 connected = state["lan/connected"]
                 news = "address " + state["lan/ip"] if connected else "down"
                 self._log("info", "ethernet: " + news)
+                if self._changed is not None:
+                    self._changed()
             changed = {key: state[key] for key in state if state[key] != self._published.get(key)}
             if changed:
                 self._published = state

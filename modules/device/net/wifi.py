@@ -46,6 +46,7 @@ class Wifi:
         config: the `config.Config`; used are ap/* and sta/*.
         publish: called with a dict of the wifi/* keys that changed.
         log: called with a level and a line.
+        changed: called when the station has come to a network, or is off it.
     """
 
     # One attempt to join, which includes DHCP; a slow router takes 10 s.
@@ -71,10 +72,11 @@ class Wifi:
     # How often the radio is looked at.
     WATCH_MS = 500
 
-    def __init__(self, config, publish, log):
+    def __init__(self, config, publish, log, changed=None):
         self._config = config
         self._publish = publish
         self._log = log
+        self._changed = changed
         has_wlan = network is not None and hasattr(network, "WLAN")
         self._station = network.WLAN(network.STA_IF) if has_wlan else None
         self._access_point = network.WLAN(network.AP_IF) if has_wlan else None
@@ -177,6 +179,11 @@ class Wifi:
             return None
         return self._access_point.ifconfig()[0]
 
+    @property
+    def connected(self):
+        """Whether the station is on a network, with an address."""
+        return self._station is not None and self._station.isconnected()
+
     def status(self):
         """The wifi/* state; `wifi/scan` is not part of it."""
         state = {
@@ -229,6 +236,8 @@ class Wifi:
                 if connected != was_connected:
                     self._log_change(connected)
                     was_connected = connected
+                    if self._changed is not None:
+                        self._changed()
                 if not connected and not self._waiting and self._is_attempt_due():
                     await self._attempt()
                     continue
@@ -401,10 +410,14 @@ class Wifi:
         networks = sorted(strongest.values(), key=lambda entry: -entry["rssi"])
         return networks[:SCAN_MAX]
 
-    async def test(self, ssid, password=""):
+    async def test(self, ssid, password="", leaving=None):
         """Try a network, and publish wifi/test/*.
 
         After a failure the station goes back to the stored network, if there is one.
+
+        Args:
+            leaving: coroutine function, called before the station leaves the network that it is
+                on, when wifi/test/running is published.
 
         Returns:
             (True, "") with the station on it, or (False, reason).
@@ -424,6 +437,8 @@ class Wifi:
         reason = "cancelled"
         try:
             async with self._ordering():
+                if leaving is not None and self._station.isconnected():
+                    await leaving()
                 reason = await self._try(ssid, password)
                 if reason:
                     await self._leave()

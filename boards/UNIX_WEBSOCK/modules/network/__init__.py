@@ -19,7 +19,8 @@ out addresses).
             {"ssid": "attic", "password": "under-the-roof", "rssi": -87, "dhcp": false}
         ],
         "stations": ["02:00:00:00:00:01"],
-        "clients": ["127.0.0.1"]
+        "clients": ["127.0.0.1"],
+        "by_station": true
     }
 
 `delay_ms` is how long joining and scanning take. A network has `ssid`, or `ssid_hex` for one that
@@ -27,8 +28,10 @@ is no text, and optionally `password` (default "": open), `rssi` (dBm, default -
 (default 1), `bssid` (default made from its place in the list), `auth` (an AUTH_* value, default
 AUTH_WPA2_PSK with a password), `hidden` and `dhcp` (default true: it hands out addresses).
 `stations` are the MAC addresses of the stations at this device's own access point, `clients` the
-IP addresses whose connections count as theirs. A file that can't be used is reported on standard
-error, and the networks stay as they were.
+IP addresses whose connections count as theirs. With `by_station` (default false) at the start, all
+other addresses are reached by the station: while it is off its network, nothing passes between
+them and the device, and connections that there were stay silent for good. A file that can't be
+used is reported on standard error, and the networks stay as they were.
 """
 
 import binascii
@@ -136,6 +139,12 @@ def has_client(address):
     """Whether who connects from this IP address is on the access point; only of the simulation."""
     _refresh()
     return _Radio.air is not None and _Radio.access_point.active and address in _Radio.air.clients
+
+
+def by_station(address=None):
+    """Whether an IP address, or everybody, is reached by the station; only of the simulation."""
+    _refresh()
+    return _Radio.air is not None and _Radio.air.by_station and not has_client(address)
 
 
 class _Station:

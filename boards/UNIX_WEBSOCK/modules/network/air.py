@@ -86,12 +86,16 @@ class Air:
         networks = [Network(entry, i) for i, entry in enumerate(settings["networks"])]
         stations = [_mac(station) for station in settings.get("stations", ())]
         clients = [address + "" for address in settings.get("clients", ())]
+        by_station = settings.get("by_station", False)
+        if type(by_station) is not bool:
+            raise ValueError("by_station")
         delay_ms = settings.get("delay_ms", 300)
         if type(delay_ms) is not int or delay_ms < 0:
             raise ValueError("delay_ms")
         self.networks = sorted(networks, key=lambda network: -network.rssi)
         self.stations = stations
         self.clients = clients
+        self.by_station = by_station
         self.delay_ms = delay_ms
         self._text = text
 
