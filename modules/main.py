@@ -28,6 +28,7 @@ def main():
         boot.start()
         try:
             _run(Config(boot.overrides(board.overrides)), boot)
+            boot.release()
         except Exception as error:
             # The device's own app failed. After some of these starts the next is in safe mode.
             try:
@@ -68,11 +69,12 @@ def _run(config, boot=None):
         except BaseException as error:  # CancelledError and SystemExit are no Exception
             text = recovery.keep(error)
         else:
+            log("info", f"app {name} has ended")
             return
         close_all()
         gc.collect()
         if boot:
-            boot.start()  # with the app's event loop went the task that feeds the watchdog
+            boot.start()
     # The device's own app, which brings up the access point and the page.
     apps.load(apps.DEVICE)(config, text)
 

@@ -35,6 +35,10 @@ STEPS_PER_SOCKET = 3
 TICK_MS = 500
 
 
+# See each_loop.
+_beginnings = []
+
+
 class Poller(core.IOQueue):
     """`asyncio.core.IOQueue` that also serves endpoints."""
 
@@ -44,6 +48,8 @@ class Poller(core.IOQueue):
         self._deferred = []
         self._steps = 0
         self._ticker = None
+        for begin in _beginnings:
+            begin()
 
     def add(self, endpoint, events):
         """Watch `endpoint.sock` for `events` (POLLIN, POLLOUT) until `discard`."""
@@ -170,6 +176,12 @@ def install():
         if queue.map:
             raise RuntimeError("import transport before tasks wait for streams")
         core._io_queue = Poller()
+
+
+def each_loop(begin):
+    """Call `begin` now, and whenever a new event loop is made: it may create tasks for it."""
+    _beginnings.append(begin)
+    begin()
 
 
 def close_all():

@@ -8,7 +8,7 @@ from websockets.asyncio.server import serve
 from websockets.utils import accept_key
 
 from command_client import Page, Protocol
-from support import free_port, with_constants
+from support import DEADLINE, free_port, with_constants
 
 
 class Relay:
@@ -39,7 +39,7 @@ class Relay:
 
     async def device(self):
         """The next connection of a device, with its first message received."""
-        device = await self._arrived.get()
+        device = await asyncio.wait_for(self._arrived.get(), DEADLINE)
         await device.receive()
         return device
 

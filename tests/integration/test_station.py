@@ -112,6 +112,7 @@ async def test_a_network_that_comes_up_begins_the_attempts_anew(make_image):
     async with Page(image.ws) as page:
         while "phone home: OSError" not in image.log():
             await page.round_trip()
+        await page.reaches({"wifi/net/connected": True})
         async with relay:
             image.write("wifi_sim.json", air())
             await page.reaches({"wifi/net/connected": False})

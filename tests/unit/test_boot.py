@@ -1,5 +1,6 @@
 """Filesystem, safe mode and watchdog of a chip, with LittleFS in memory."""
 
+import asyncio
 import os
 
 import board
@@ -354,7 +355,11 @@ def test_the_values_of_safe_mode_are_fields_of_the_configuration():
 # Watchdog
 
 
-async def test_the_loop_feeds_the_watchdog_and_a_start_that_lasts_counts_as_none():
+async def rest():
+    await asyncio.sleep_ms(20)
+
+
+def test_the_loop_feeds_the_watchdog_and_a_start_that_lasts_counts_as_none():
     chip = Chip()
     for _ in range(boot.CRASHES):
         begun, _ = start(chip)
@@ -363,7 +368,18 @@ async def test_the_loop_feeds_the_watchdog_and_a_start_that_lasts_counts_as_none
     try:
         assert chip.dog is None
         begun.start()
-        await until(lambda: chip.dog and chip.dog.fed > 10)
+        # It waits from now on, whether the loop ever turns or not.
+        assert chip.dog.fed == 0
+        asyncio.run(until(lambda: chip.dog.fed > 10))
+        # An event loop that the app makes feeds it too.
+        asyncio.new_event_loop()
+        fed = chip.dog.fed
+        asyncio.run(until(lambda: chip.dog.fed > fed + 10))
+        begun.release()
+        asyncio.new_event_loop()
+        fed = chip.dog.fed
+        asyncio.run(rest())
+        assert chip.dog.fed == fed
     finally:
         boot.FEED_MS, boot.STABLE_MS = feed, stable
     assert chip.store.values["starts"] == b"\x00"

@@ -20,7 +20,7 @@ class Chip:
     def __init__(self, **chosen):
         self.apps = chosen
         self.ran = []
-        self.restarts = 0
+        self.starts = self.restarts = 0
         self.interrupted = False
         self.dogs = []
         self.timers = []
@@ -39,6 +39,8 @@ class Chip:
         sys.modules.pop("main", None)
 
     def find(self, name):
+        assert len(self.dogs) == self.starts  # before anything of an app is imported
+
         def app_main(config, text=None):
             self.ran.append((name, text))
             app = self.apps.get(name)
@@ -70,6 +72,7 @@ class Chip:
             raise KeyboardInterrupt
 
     def start(self):
+        self.starts += 1
         asyncio.new_event_loop()
         sys.modules.pop("main", None)
         __import__("main")
@@ -168,6 +171,18 @@ def test_ctrl_c_before_a_restart_keeps_the_watchdog_from_ending_the_repl():
             interrupted = True
         assert interrupted
         assert chip.timers == chip.dogs
+
+
+def test_an_app_that_ends_is_no_failure_and_the_watchdog_is_fed():
+    with Chip(mine=None) as chip:
+        board.overrides["app"] = "mine"
+        try:
+            chip.start()
+        finally:
+            del board.overrides["app"]
+        assert chip.ran == [("mine", None)]
+        assert chip.timers == chip.dogs
+        assert chip.store.values["starts"] == b"\x00"
 
 
 def test_ctrl_c_leads_to_the_repl_and_is_no_failure():

@@ -10,7 +10,7 @@ import vfs
 
 _USAGE = (
     "usage: websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT] "
-    "[--https-port PORT] [--dns-port PORT] [--heap SIZE] [--bench]"
+    "[--https-port PORT] [--dns-port PORT] [--heap SIZE] [--chip] [--bench]"
 )
 
 
@@ -27,12 +27,12 @@ def _parse(arguments):
         "--https-port": None,
         "--dns-port": None,
     }
-    bench = False
+    flags = {"--bench": False, "--chip": False}
     arguments = list(arguments)
     while arguments:
         name = arguments.pop(0)
-        if name == "--bench":
-            bench = True
+        if name in flags:
+            flags[name] = True
             continue
         if name in ("-h", "--help"):
             print(_USAGE)
@@ -60,7 +60,8 @@ def _parse(arguments):
         ports.append(port)
     if not options["--host"]:
         raise _Usage("--host must be an address")
-    return options, bench
+    options.update(flags)
+    return options
 
 
 def _mount(folder):
@@ -91,14 +92,18 @@ def prepare(arguments):
         None, or the text that says what is wrong with the arguments.
     """
     try:
-        options, bench = _parse(arguments)
+        options = _parse(arguments)
         _mount(options["--data"])
     except _Usage as error:
         return str(error)
 
     import board
 
-    board.bench = bench
+    board.bench = options["--bench"]
+    if options["--chip"]:
+        import chip
+
+        board.chip = chip
     host = options["--host"]
 
     def port(name, variable, free=0):

@@ -14,9 +14,9 @@ CONNECTIONS = 64
 SECURE_CONNECTIONS = 16
 
 LAN = None
-chip = None
 
 # Set by websock.py from the program's arguments, before the device's modules are imported.
+chip = None
 overrides = {}
 bench = False
 
@@ -66,6 +66,8 @@ def ready(http, sockets, https=None, names=None):
 
 def reset():
     """Start the program anew."""
+    if chip is not None:
+        chip.store.remove("starts")
     os.putenv(_RESETS, str(resets() + 1))
     machine.reset()
 

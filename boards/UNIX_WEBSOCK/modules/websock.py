@@ -1,13 +1,14 @@
 """The program `websock`: the device on this computer.
 
     websock [--data DIR] [--host ADDRESS] [--http-port PORT] [--ws-port PORT]
-        [--https-port PORT] [--dns-port PORT] [--bench]
+        [--https-port PORT] [--dns-port PORT] [--chip] [--bench]
 
 `--heap SIZE` is taken by the shell script that starts the interpreter. DIR becomes the device's
 filesystem. Ends with 0 on SIGINT or SIGTERM, with 2 and one line on stderr when the arguments or
 a port can't be used. Without --data, DIR is `websock-data` in the current folder; without
 --https-port, app.json says whether there is HTTPS; without --dns-port there is no DNS, whose port
-is the system's.
+is the system's. With --chip it starts as a chip does: with a watchdog, safe mode and copies of the
+settings.
 """
 
 import sys

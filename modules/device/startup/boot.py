@@ -5,13 +5,16 @@ A program on a computer, whose `board.chip` is None, has nothing of this.
 
 import asyncio
 
+from transport import poller
+
 # A device that ran this long has not crashed at the start.
 STABLE_MS = 60_000
 
 # Starts in a row that did not last until the next one is in safe mode.
 CRASHES = 3
 
-# The longest thing that blocks the loop is looking up a host name with no answer, some 20 s.
+# The longest things that block the loop are looking up a host name with no answer, some 20 s, and
+# erasing the filesystem's flash, some 10 s; a TLS handshake takes a few.
 WATCHDOG_MS = 60_000
 FEED_MS = 1_000
 
@@ -36,6 +39,7 @@ class Boot:
         self._chip = chip
         self._report = report
         self._watchdog = None
+        self._released = False
         self.safe = ""
         if chip.deliberate():
             return
@@ -66,14 +70,24 @@ class Boot:
         return values
 
     def start(self):
-        """Have the event loop feed the watchdog, as soon as it runs. Once for each event loop."""
-        asyncio.create_task(self._watch())
+        """Start the watchdog. From now on it is fed only by an event loop that turns.
+
+        Whatever event loop that is: an app may make one of its own.
+        """
+        if self._watchdog is None:
+            self._watchdog = self._chip.watchdog(WATCHDOG_MS)
+            poller.each_loop(self._begin)
+        else:
+            # Another app begins, which may block as long as the one before it.
+            self._watchdog.feed()
+
+    def _begin(self):
+        if not self._released:
+            asyncio.create_task(self._watch())
 
     async def _watch(self):
         from ..settings.copies import Copies
 
-        if self._watchdog is None:
-            self._watchdog = self._chip.watchdog(WATCHDOG_MS)
         copies = Copies(self._chip.store)
         elapsed = 0
         lasted = False
@@ -92,7 +106,8 @@ class Boot:
             elapsed += FEED_MS
 
     def release(self):
-        """Somebody interrupted the app for the REPL: the watchdog must not end that."""
+        """The app has ended, or was interrupted: the watchdog must not end the REPL."""
+        self._released = True
         self._set_count(0)
         if self._watchdog is not None:
             self._chip.feed_always(self._watchdog)

@@ -1,7 +1,7 @@
 // hostio: what the host board's simulated hardware needs of the operating system.
 //
-// openpty() is the wire of a simulated UART, restart() a simulated hard reset, local_port() tells
-// which free port was picked. Linux only: they rely on /proc and on Unix98 pseudo-terminals (pts(4)).
+// openpty() is the wire of a simulated UART, restart() a simulated hard reset, watchdog() a simulated
+// watchdog, local_port() tells which free port was picked. Linux only: they rely on /proc and on Unix98 pseudo-terminals (pts(4)).
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // posix_openpt, ptsname_r, cfmakeraw
@@ -12,9 +12,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -187,6 +189,44 @@ static mp_obj_t hostio_restart(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(hostio_restart_obj, hostio_restart);
 
+static char **watchdog_arguments;
+static char watchdog_path[PATH_MAX];
+
+// The program may be anywhere, in malloc() too: only what a signal handler may call.
+static void watchdog_bites(int number) {
+    static const char message[] = "watchdog: the program starts anew\n";
+    ssize_t written = write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)written;
+    for (long fd = sysconf(_SC_OPEN_MAX) < 4096 ? sysconf(_SC_OPEN_MAX) : 4096; --fd > STDERR_FILENO;) {
+        close(fd);
+    }
+    // The signals that are blocked stay so over an exec.
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv(watchdog_path, watchdog_arguments);
+    _exit(128 + number);
+}
+
+// watchdog(ms): start this program anew, as restart() does, unless this is called again within so
+// many milliseconds; 0 stops it. Raises OSError.
+static mp_obj_t hostio_watchdog(mp_obj_t ms_in) {
+    mp_int_t ms = mp_obj_get_int(ms_in);
+    if (watchdog_arguments == NULL) {
+        ssize_t length = readlink("/proc/self/exe", watchdog_path, sizeof(watchdog_path) - 1);
+        if (length < 0 || (watchdog_arguments = read_arguments()) == NULL) {
+            mp_raise_OSError(errno);
+        }
+        watchdog_path[length] = '\0';
+        struct sigaction action = { .sa_handler = watchdog_bites };
+        sigaction(SIGALRM, &action, NULL);
+    }
+    struct itimerval timer = { .it_value = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 } };
+    setitimer(ITIMER_REAL, &timer, NULL);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(hostio_watchdog_obj, hostio_watchdog);
+
 // local_port(fd): the port that an IPv4 or IPv6 socket is bound to; the unix port's socket has no
 // getsockname. Raises OSError.
 static mp_obj_t hostio_local_port(mp_obj_t fd_in) {
@@ -210,6 +250,7 @@ static const mp_rom_map_elem_t hostio_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_local_port), MP_ROM_PTR(&hostio_local_port_obj) },
     { MP_ROM_QSTR(MP_QSTR_openpty), MP_ROM_PTR(&hostio_openpty_obj) },
     { MP_ROM_QSTR(MP_QSTR_restart), MP_ROM_PTR(&hostio_restart_obj) },
+    { MP_ROM_QSTR(MP_QSTR_watchdog), MP_ROM_PTR(&hostio_watchdog_obj) },
 };
 static MP_DEFINE_CONST_DICT(hostio_globals, hostio_globals_table);
 

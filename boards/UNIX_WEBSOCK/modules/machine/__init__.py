@@ -6,6 +6,7 @@ stands for the hardware is in the device's filesystem:
 - `unique_id`: the chip's number, made at first use.
 - `gpio_sim.json`: levels that drive input pins, such as {"4": 1}. It is read again whenever its
   text changes, each time a pin is read, and every `Pin.WATCH_MS` while a pin has a handler.
+- `chip_sim.json`: how long the watchdog waits (`WDT`).
 - `uart<N>.pty`: the path of the pseudo-terminal that is the wire of UART N, written when the
   UART is opened; `screen $(cat uart1.pty)` is the device at its other end.
 """
@@ -29,6 +30,7 @@ SOFT_RESET = 5
 
 _ID_SIZE = 6
 _RESET_VARIABLE = "WEBSOCK_RESET_CAUSE"
+_cause = int(os.getenv(_RESET_VARIABLE) or PWRON_RESET)
 
 __getattr__ = lazy.loader(globals(), (("pin", ("Pin",)), ("uart", ("UART",))))
 
@@ -56,5 +58,29 @@ def reset():
 
 
 def reset_cause():
-    """PWRON_RESET after a start from outside, HARD_RESET after `reset()`."""
-    return int(os.getenv(_RESET_VARIABLE) or PWRON_RESET)
+    """PWRON_RESET after a start from outside, HARD_RESET after `reset()`, WDT_RESET."""
+    return _cause
+
+
+class WDT:
+    """The watchdog: the program starts anew unless it is fed in time, whatever it does.
+
+    Args:
+        timeout: milliseconds. What "watchdog_ms" of `chip_sim.json` says wins, if there is such a
+            file: nobody waits a minute for a simulation.
+    """
+
+    def __init__(self, id=0, timeout=5000):
+        import json
+
+        try:
+            with open(FOLDER + "chip_sim.json") as file:
+                timeout = json.load(file)["watchdog_ms"]
+        except (OSError, ValueError, KeyError):
+            pass
+        self._timeout = timeout
+        os.putenv(_RESET_VARIABLE, str(WDT_RESET))
+        self.feed()
+
+    def feed(self):
+        hostio.watchdog(self._timeout)
