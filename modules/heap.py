@@ -5,6 +5,9 @@ import gc
 # Bytes. On the ESP32 the heap grows by itself, and what it may still grow by counts as free.
 SIZE = gc.mem_alloc() + gc.mem_free()
 
+# Whether there is little: limits are smaller then, and garbage is collected more often.
+SMALL = SIZE < 65_536
+
 # Bytes that a connection receives at a time, which is also the longest HTTP head. 4 KiB are three
 # TCP segments and hold any browser's; half of it holds most, and is what a small heap can give.
-BLOCK_SIZE = 4096 if SIZE >= 65_536 else 2048
+BLOCK_SIZE = 2048 if SMALL else 4096

@@ -8,8 +8,7 @@ is an opening for request smuggling (RFC 9112 section 11.2).
 from array import array
 
 import micropython
-from heap import BLOCK_SIZE
-from micropython import const
+from heap import BLOCK_SIZE, SMALL
 
 # A head must fit into the block that connections receive into.
 MAX_HEAD = BLOCK_SIZE
@@ -18,7 +17,7 @@ MAX_HEAD = BLOCK_SIZE
 MAX_REQUEST_LINE = BLOCK_SIZE // 2
 
 # Most fields in one head; browsers send about 15.
-MAX_FIELDS = const(48)
+MAX_FIELDS = 24 if SMALL else 48
 
 # Fields whose repetition would make the message's framing or its target ambiguous.
 _SINGLE = ("host", "content-length", "transfer-encoding", "sec-websocket-key", "origin")

@@ -17,7 +17,8 @@ from transport import close_all
 def main():
     """Run until interrupted; KeyboardInterrupt passes through."""
     # Collect often: the heap stays dense, and the chip's system keeps what Python doesn't need.
-    gc.threshold(heap.SIZE // 8)
+    # In a small one garbage between objects that stay would leave no holes that are large enough.
+    gc.threshold(heap.SIZE // (16 if heap.SMALL else 8))
     if board.chip is None:
         _run(Config(board.overrides))
         return

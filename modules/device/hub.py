@@ -8,8 +8,8 @@ Events (`info`, `error`, `<interface>/msg`) pass once and aren't kept.
 import json
 from asyncio import create_task, sleep_ms
 
+import websockets
 from heap import BLOCK_SIZE
-from websockets import ConnectionClosed, broadcast
 
 from .log import log
 
@@ -76,7 +76,7 @@ class Hub:
         """Send a dict to every client now, after the changes that came before it."""
         self.flush()
         if self.clients:
-            broadcast(self.clients, json.dumps(values))
+            websockets.broadcast(self.clients, json.dumps(values))
 
     def info(self, text):
         """Log a line and show it on every page."""
@@ -91,7 +91,7 @@ class Hub:
                 missed.update(self._changed)
             self._changed.clear()
             if self.clients:
-                broadcast(self.clients, json.dumps(changes))
+                websockets.broadcast(self.clients, json.dumps(changes))
 
     @property
     def dropped(self):
@@ -125,7 +125,7 @@ class Hub:
             async for message in client:
                 self.messages += 1
                 await handle(client, message)
-        except ConnectionClosed as error:
+        except websockets.ConnectionClosed as error:
             log("info", f"client lost: {error}")
         finally:
             self.clients.discard(client)

@@ -22,6 +22,7 @@ __getattr__ = lazy.loader(
     globals(),
     (
         ("assets", ("Asset", "asset")),
+        ("connection", ()),
         ("errors", ("HTTPError",)),
         ("files", ("file_response",)),
         ("request", ("Request",)),

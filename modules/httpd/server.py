@@ -4,9 +4,9 @@ from time import ticks_ms
 
 import micropython
 from http11 import unquote
+from lazy import load
 from transport import Group, Listener
 
-from .connection import HTTPConnection
 from .errors import HTTPError
 from .response import Response
 from .router import Router
@@ -99,8 +99,7 @@ class Server:
         self.listeners.clear()
         now = ticks_ms()
         for connection in list(self.group.connections):
-            protocol = connection.protocol
-            if isinstance(protocol, HTTPConnection) and protocol.server is self:
+            if getattr(connection.protocol, "server", None) is self:
                 if connection.idle(now) >= 0:
                     connection.abort()
 
@@ -163,4 +162,5 @@ class Server:
         statuses[status] = statuses[status] + 1 if status in statuses else 1
 
     def _connected(self, transport, overloaded):
-        return HTTPConnection(transport, self, overloaded)
+        # Imported with the first connection: a device that only phones home does without.
+        return load("httpd.connection", "HTTPConnection")(transport, self, overloaded)

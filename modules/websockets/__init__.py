@@ -17,6 +17,7 @@ import lazy
 __getattr__ = lazy.loader(
     globals(),
     (
+        ("accepting", ("ServerConnection",)),
         ("client", ("ClientConnection", "connect")),
         (
             "client_exceptions",
@@ -46,8 +47,9 @@ __getattr__ = lazy.loader(
         ("handshake", ()),
         ("http11", ("Request", "Response")),
         ("opening", ()),
+        ("options", ()),
         ("protocol", ("State",)),
-        ("server", ("Server", "ServerConnection")),
+        ("server", ("Server",)),
         ("serving", ("serve",)),
         ("uri", ()),
     ),

@@ -14,9 +14,10 @@ from .client_exceptions import (
     NegotiationError,
     SecurityError,
 )
-from .connection import Connection, Options
+from .connection import Connection
 from .datastructures import Headers
 from .http11 import Request, Response
+from .options import Options
 from .uri import URI
 
 # Delays between attempts of `async for websocket in connect(...)`, as in Python's `websockets`.

@@ -5,56 +5,15 @@ from os import urandom
 from time import ticks_diff, ticks_ms
 
 import micropython
-from micropython import const
 from transport import suspend, wake
 
 from . import frames
-from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 from .frames import BINARY, CLOSE, CONT, PING, TEXT, Close
 from .protocol import CLOSED, CLOSING, FAULT, OPEN, Protocol
-
-# Sizes are those of Python's `websockets` (1 MiB, 16 frames, 32 KiB), cut to what a chip has.
-MAX_SIZE = 32_768
-MAX_QUEUE = 4
-WRITE_LIMIT = 8192
-
-# What None stands for: no limit. The largest small integer on a chip.
-_NO_LIMIT = const(0x3FFFFFFF)
 
 # After a violation the close frame must reach the peer before the socket is closed, and closing
 # with unread data resets it; so what the peer sends is read and thrown away for so long.
 LINGER_TIMEOUT_MS = 1_000
-
-
-class Options:
-    """What `serve` and `connect` configure for their connections; the names are theirs.
-
-    Times are in seconds, None for never; sizes in bytes, None for no limit.
-    """
-
-    def __init__(
-        self,
-        ping_interval=20,
-        ping_timeout=20,
-        close_timeout=10,
-        max_size=MAX_SIZE,
-        max_queue=MAX_QUEUE,
-        write_limit=WRITE_LIMIT,
-        compression=None,
-    ):
-        if compression not in (None, "deflate"):
-            raise ValueError('compression is None or "deflate"')
-        self.compression = compression
-        self.ping_interval = _ms(ping_interval)
-        self.ping_timeout = _ms(ping_timeout)
-        self.close_timeout = _ms(close_timeout)
-        self.max_size = max_size
-        self.max_queue = _NO_LIMIT if max_queue is None else max_queue
-        self.write_limit = _NO_LIMIT if write_limit is None else write_limit
-
-
-def _ms(seconds):
-    return None if seconds is None else int(seconds * 1000)
 
 
 class Pong:
@@ -320,6 +279,9 @@ class Connection:
                 frames.GOING_AWAY,
                 frames.NO_STATUS_RCVD,
             )
+        # Imported with the first connection that ends.
+        from .exceptions import ConnectionClosedError, ConnectionClosedOK
+
         kind = ConnectionClosedOK if fine else ConnectionClosedError
         return kind(rcvd, sent, protocol.close_rcvd_then_sent)
 
@@ -362,7 +324,7 @@ class Connection:
                 await self.wait_closed()
                 raise self.closed_error()
             if self._receivers.peek():
-                raise ConcurrencyError("another task receives already")
+                raise _concurrent("another task receives already")
             await suspend(self._receivers)
         message = self._next_message()
         if decode is None:
@@ -378,12 +340,14 @@ class Connection:
         while not self._messages:
             if self._ended():
                 await self.wait_closed()
+                from .exceptions import ConnectionClosedOK
+
                 error = self.closed_error()
                 if isinstance(error, ConnectionClosedOK):
                     raise StopAsyncIteration
                 raise error
             if self._receivers.peek():
-                raise ConcurrencyError("another task receives already")
+                raise _concurrent("another task receives already")
             await suspend(self._receivers)
         return self._next_message()
 
@@ -514,7 +478,7 @@ class Connection:
             self._pings = []
         for other in self._pings:
             if other.payload == pong.payload:
-                raise ConcurrencyError("a ping with this data is under way")
+                raise _concurrent("a ping with this data is under way")
         self._pings.append(pong)
         self._write(self.protocol.encode(PING, data))
         return pong
@@ -571,6 +535,12 @@ class Connection:
         return suspend(self._others)
 
 
+def _concurrent(text):
+    from .exceptions import ConcurrencyError
+
+    return ConcurrencyError(text)
+
+
 def broadcast(connections, message, text=None):
     """Send a message to many connections without waiting for any.
 
@@ -611,4 +581,4 @@ def broadcast(connections, message, text=None):
             connection._write(frame)
 
 
-__all__ = ("Close", "Connection", "Options", "broadcast")
+__all__ = ("Close", "Connection", "broadcast")

@@ -90,7 +90,7 @@ def test_every_name_in_a_string_is_there():
     # One of each kind: a route, a lazy import, a package's table, an interface's type, an app.
     assert ("device.routes.api", "command", True) in names
     assert ("device.net.portal", "answer", False) in names
-    assert ("websockets.server", "ServerConnection", False) in names
+    assert ("websockets.accepting", "ServerConnection", False) in names
     assert ("interfaces.uart", "Uart", False) in names
     assert ("apps.echoserver", "app_main", True) in names and "apps.demo" in modules
     assert unresolved(names) == []

@@ -70,8 +70,21 @@ PLUMBING = {
     "websockets.client.ClientConnection": set(),
     "websockets.connection.Connection": {"closed_error", "options", "protocol", "transport"}
     | _TRANSPORT,
-    "websockets.server.Server": {"begin", "check_closed", "count", "options"},
-    "websockets.server.ServerConnection": {"connection_lost"},
+    "websockets.server.Server": {
+        "begin",
+        "check_closed",
+        "closing",
+        "count",
+        "handler",
+        "handlers",
+        "keep_headers",
+        "options",
+        "origins",
+        "process_request",
+        "select_subprotocol",
+        "subprotocols",
+    },
+    "websockets.accepting.ServerConnection": {"connection_lost"},
 }
 
 
@@ -102,7 +115,7 @@ def init_of(module, name):
 
 
 def test_options_are_those_of_the_code():
-    options = init_of("websockets.connection", "Options")
+    options = init_of("websockets.options", "Options")
     assert typed_dict("websockets.connection", "_Options") == options
     assert typed_dict("websockets.server", "_ServerOptions") == options | init_of(
         "websockets.server", "Server"

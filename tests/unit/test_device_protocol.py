@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from device import hub as hub_module
+import websockets
 from device import log as log_module
 from device.access.origin import same_host, same_origin, same_site, secure_origin
 from device.commands import MAX_COMMAND, CommandError, Commands, parse
@@ -89,13 +89,13 @@ def test_uri_of_the_relay():
 def sent_by(hub, steps):
     """Run `steps` (an async function) and return the JSON objects broadcast meanwhile."""
     sent = []
-    original = hub_module.broadcast
-    hub_module.broadcast = lambda clients, text: sent.append(json.loads(text))
+    original = websockets.broadcast
+    websockets.broadcast = lambda clients, text: sent.append(json.loads(text))
     hub.clients.add(object())
     try:
         asyncio.run(steps())
     finally:
-        hub_module.broadcast = original
+        websockets.broadcast = original
     return sent
 
 

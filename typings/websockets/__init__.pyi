@@ -1,3 +1,4 @@
+from .accepting import ServerConnection as ServerConnection
 from .client import ClientConnection as ClientConnection
 from .client import connect as connect
 from .connection import broadcast as broadcast
@@ -18,5 +19,4 @@ from .http11 import Request as Request
 from .http11 import Response as Response
 from .protocol import State as State
 from .server import Server as Server
-from .server import ServerConnection as ServerConnection
 from .serving import serve as serve

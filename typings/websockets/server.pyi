@@ -1,11 +1,12 @@
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpd
 from transport import Group, Listener, _SSLContext
 from typing_extensions import Unpack
 
-from .connection import Connection, _Options
+from .accepting import ServerConnection
+from .connection import _Options
 from .http11 import Request, Response
 
 # What there is of a connection before it is accepted.
@@ -29,17 +30,6 @@ class _ServerOptions(_Options, total=False):
     process_request: _ProcessRequest | None
     open_timeout: float | None
     keep_headers: bool
-
-class ServerConnection(Connection):
-    server: Server
-    def __init__(
-        self,
-        transport: Any,
-        server: Server,
-        request: Request,
-        subprotocol: str | None,
-        agreed: Any,
-    ) -> None: ...
 
 class Server:
     connections: set[ServerConnection]

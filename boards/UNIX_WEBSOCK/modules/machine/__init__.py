@@ -29,10 +29,10 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _ID_SIZE = 6
-_RESET_VARIABLE = "WEBSOCK_RESET_CAUSE"
-_cause = int(os.getenv(_RESET_VARIABLE) or PWRON_RESET)
+RESET_VARIABLE = "WEBSOCK_RESET_CAUSE"
+_cause = int(os.getenv(RESET_VARIABLE) or PWRON_RESET)
 
-__getattr__ = lazy.loader(globals(), (("pin", ("Pin",)), ("uart", ("UART",))))
+__getattr__ = lazy.loader(globals(), (("pin", ("Pin",)), ("uart", ("UART",)), ("wdt", ("WDT",))))
 
 
 def unique_id():
@@ -53,34 +53,10 @@ def unique_id():
 
 def reset():
     """Start the program anew, as a chip does when it is reset."""
-    os.putenv(_RESET_VARIABLE, str(HARD_RESET))
+    os.putenv(RESET_VARIABLE, str(HARD_RESET))
     hostio.restart()
 
 
 def reset_cause():
     """PWRON_RESET after a start from outside, HARD_RESET after `reset()`, WDT_RESET."""
     return _cause
-
-
-class WDT:
-    """The watchdog: the program starts anew unless it is fed in time, whatever it does.
-
-    Args:
-        timeout: milliseconds. What "watchdog_ms" of `chip_sim.json` says wins, if there is such a
-            file: nobody waits a minute for a simulation.
-    """
-
-    def __init__(self, id=0, timeout=5000):
-        import json
-
-        try:
-            with open(FOLDER + "chip_sim.json") as file:
-                timeout = json.load(file)["watchdog_ms"]
-        except (OSError, ValueError, KeyError):
-            pass
-        self._timeout = timeout
-        os.putenv(_RESET_VARIABLE, str(WDT_RESET))
-        self.feed()
-
-    def feed(self):
-        hostio.watchdog(self._timeout)

@@ -1,0 +1,150 @@
+"""What a server does with a request: refuse it, or make its connection (RFC 6455 section 4.2).
+
+Imported with the first request: until then a server needs no protocol.
+"""
+
+import gc
+from asyncio import core, create_task
+
+from transport import report
+
+from . import frames, handshake
+from .connection import Connection
+from .http11 import Request, Response
+
+
+class ServerConnection(Connection):
+    """A connection that `serve` accepted."""
+
+    def __init__(self, transport, server, request, subprotocol, agreed):
+        super().__init__(transport, server.options, request, subprotocol, agreed, False)
+        self.server = server
+
+    def connection_lost(self, error):
+        super().connection_lost(error)
+        self.server.count(self.protocol)
+        self.server.connections.discard(self)
+        self.server.check_closed()
+
+
+def begin(server, method, minor, target, fields, reply, origins):
+    """See `Server.begin`."""
+    request = Request(target, fields)
+    try:
+        if server.closing:
+            raise handshake.Refused(503, "the server is shutting down", ())
+        key = handshake.check_request(method, minor, fields)
+        handshake.check_origin(fields, origins or server.origins)
+        result = None
+        if server.process_request is not None:
+            result = server.process_request(_Proposed(request, reply.remote_address), request)
+            if hasattr(result, "throw"):  # a coroutine
+                reply.wait()
+                create_task(_process(server, result, request, key, reply))
+                return
+        accepted = _accept(server, result, request, key)
+    except Exception as error:
+        _refuse(error, reply)
+    else:
+        reply.accept(*accepted)
+
+
+async def _process(server, coroutine, request, key, reply):
+    try:
+        accepted = _accept(server, await coroutine, request, key)
+    except Exception as error:
+        _refuse(error, reply)
+    else:
+        reply.accept(*accepted)
+
+
+def _refuse(error, reply):
+    # The only place that turns an error into the response to a handshake.
+    if isinstance(error, handshake.Refused):
+        reply.refuse(*error.args)
+        return
+    if isinstance(error, MemoryError):
+        report("handshake failed", error)
+        reply.refuse(503, "out of memory", ())
+        return
+    from .client_exceptions import NegotiationError
+
+    if isinstance(error, NegotiationError):
+        reply.refuse(400, str(error), ())
+    else:
+        report("handshake failed", error)
+        reply.refuse(500, "the server failed", ())
+
+
+def _accept(server, result, request, key):
+    # The head of the response that accepts a request, and what then makes the connection.
+    # `result` is what process_request returned.
+    if result is not None:
+        body, headers = result.body, result.headers
+        raise handshake.Refused(
+            result.status_code,
+            body if isinstance(body, str) else str(body, "utf-8"),
+            headers.items() if hasattr(headers, "items") else headers,
+        )
+    if not server.group.may_last():
+        raise handshake.Refused(503, "too many connections", ())
+    subprotocol = _subprotocol(server, request)
+    agreed = extension = None
+    if server.options.compression is not None:
+        from . import deflate
+
+        agreed, extension = deflate.accept(request.headers.get("sec-websocket-extensions"))
+    return (
+        handshake.accept_response(key, subprotocol, extension),
+        lambda transport: _accepted(server, transport, request, subprotocol, agreed),
+    )
+
+
+def _subprotocol(server, request):
+    if server.select_subprotocol is None:
+        return handshake.choose_subprotocol(request.headers, server.subprotocols)
+    offered = handshake.offered_subprotocols(request.headers)
+    chosen = server.select_subprotocol(_Proposed(request, None), offered)
+    if chosen is not None and chosen not in offered:
+        raise ValueError("select_subprotocol chose what the client doesn't know")
+    return chosen
+
+
+def _accepted(server, transport, request, subprotocol, agreed):
+    request.shrink(server.keep_headers)
+    # What the handshake leaves behind lies between objects that stay as long as the connection.
+    # Collected only when memory runs out, it would leave holes that are too small for messages.
+    gc.collect()
+    connection = ServerConnection(transport, server, request, subprotocol, agreed)
+    server.connections.add(connection)
+    server.handlers += 1
+    create_task(_handle(server, connection))
+    return connection
+
+
+async def _handle(server, connection):
+    code = frames.NORMAL_CLOSURE
+    try:
+        await server.handler(connection)
+    except (Exception, core.CancelledError) as error:
+        from .exceptions import ConnectionClosed
+
+        if not isinstance(error, ConnectionClosed):
+            report("connection handler failed", error)
+            code = frames.INTERNAL_ERROR
+    # Nobody waits for the end: the deadline sees to it.
+    connection.start_closing(code)
+    server.handlers -= 1
+    server.check_closed()
+
+
+class _Proposed:
+    """The connection that `process_request` and `select_subprotocol` get before there is one."""
+
+    def __init__(self, request, remote_address):
+        self.request = request
+        self.remote_address = remote_address
+
+    def respond(self, status, text):
+        """Make the `Response` that refuses with a status and a text."""
+        return Response(status, body=text)
