@@ -189,6 +189,32 @@ def measure_memory(names, idle):
     return figures, taken
 
 
+# Runs the image as build/host/websock does; prints the heap in use when it begins to serve.
+BOOT = """
+import sys
+sys.path[:] = [".frozen"]
+import gc, board
+def ready(*listeners):
+    gc.collect()
+    print(gc.mem_alloc())
+    sys.exit()
+board.ready = ready
+import websock
+"""
+
+
+def heap_at_boot():
+    """Bytes of heap that the image takes before its first request, without --bench."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = BUILD / "host32/micropython"
+        command = [program, "-X", f"heapsize={MEMORY_HEAP}", "-c", BOOT, "--data", folder]
+        command += ["--http-port", "0", "--ws-port", "0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        if not done.stdout.strip().isdigit():
+            sys.exit(f"the image doesn't boot: {done.stderr.strip()[-200:]}")
+        return int(done.stdout)
+
+
 def ask_allocated(server):
     """Heap in use with no other connection than the one that asks."""
     for _ in range(2):
@@ -200,6 +226,9 @@ def ask_allocated(server):
 
 def per_connection(server, port, idle, open_one):
     """(bytes of heap for each idle connection, how many there were)."""
+    # The first one imports what it needs, which is no connection's.
+    open_one(port).close()
+    time.sleep(0.5)
     before = ask_allocated(server)
     opened = open_up_to(idle, lambda: open_one(port))
     figure = round((ask_allocated(server) - before) / len(opened))
@@ -308,6 +337,10 @@ def main(arguments=None):
             names,
         )
         counts = ", ".join(f"{name} {count}" for name, count in taken.items())
+        record["boot"] = heap_at_boot()
+        lines.append(
+            f"The image at boot, without --bench and before a request: {record['boot']:,}."
+        )
         lines.append(f"Idle WebSockets held open: {counts}.")
         lines.append("The references run from source: their figure at boot has their bytecode in.")
     print("\n".join(lines))

@@ -62,6 +62,10 @@ def on_access_point(peer: tuple[str, int]) -> bool:
 def over_station(peer: tuple[str, int]) -> bool:
     """Whether a client with this address is cut off when Wi-Fi's station leaves its network."""
 
+def system_heap() -> tuple[int, int, int] | None:
+    """Bytes of the heap that isn't Python's: free, largest free block, least free ever. None where
+    nothing is to be known of it."""
+
 def direct() -> bool:
     """Whether others are reached without the station or Ethernet."""
 

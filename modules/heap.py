@@ -2,7 +2,8 @@
 
 import gc
 
-# Bytes. On the ESP32 the heap grows by itself, and what it may still grow by counts as free.
+# Bytes. On the ESP32 the heap grows by itself, and what it may still grow by counts as free; what
+# is to be left to Wi-Fi and TCP doesn't (boards/common/board.h).
 SIZE = gc.mem_alloc() + gc.mem_free()
 
 # Whether there is little: limits are smaller then, and garbage is collected more often.

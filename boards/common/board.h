@@ -18,3 +18,10 @@
 // Modules import each other some twelve deep from main.py on, which takes up to about 1 KiB of
 // stack each; the port's 16 KiB leave no room for what the innermost one does. Costs 8 KiB of RAM.
 #define MICROPY_TASK_STACK_SIZE             (24 * 1024)
+
+// Bytes of the system heap that Python's heap may not grow into. In a stall with ten clients lwIP's
+// and Wi-Fi's buffers have been seen to take 65 to 70 KB. With PSRAM it is so much of the PSRAM,
+// and all of the internal memory. See ports_patch/esp32-heap-reserve.patch.
+#ifndef MICROPY_GC_SYSTEM_RESERVE
+#define MICROPY_GC_SYSTEM_RESERVE           (72 * 1024)
+#endif

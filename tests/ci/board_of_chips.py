@@ -12,7 +12,10 @@ network.hostname = print
 time.sleep_ms = lambda ms: time.sleep(ms / 1000)
 esp32 = types.ModuleType("esp32")
 esp32.NVS = lambda namespace: namespace
-sys.modules.update(machine=machine, network=network, esp32=esp32)
+esp32.HEAP_DATA = 4
+micropython = types.ModuleType("micropython")
+micropython.const = lambda value: value
+sys.modules.update(machine=machine, network=network, esp32=esp32, micropython=micropython)
 sys.implementation._machine = "websock in QEMU with ESP32"
 
 import board  # noqa: E402
@@ -23,6 +26,9 @@ assert board.LAN == {"phy": "DP83848", "address": 1}
 assert board.overrides == {}
 assert board.local_port(None) is None
 assert board.SECURE_CONNECTIONS == 2
+regions = {0x804: [(160_000, 53_572, 40_000, 6_400), (15_000, 14_656, 14_000, 900)]}
+esp32.idf_heap_info = regions.__getitem__
+assert board.system_heap() == (68_228, 40_000, 7_300)
 near, far = ("192.168.4.2", 1), ("192.168.5.2", 1)
 assert board.trusted(far) and not board.on_access_point(far)
 assert not board.direct() and not board.over_station(far)

@@ -251,3 +251,48 @@ def test_connections_leave_sockets_for_the_device_itself():
     connections = int(re.search(r"^CONNECTIONS = (\d+)$", text, re.MULTILINE)[1])
     # Two listeners, the phone home, the portal's DNS, one to turn a client away with.
     assert connections + 5 == int(fragment["CONFIG_LWIP_MAX_SOCKETS"])
+
+
+# _boot.py with stand-ins for what only a chip has; prints what happens.
+BOOT = """
+import sys, types, runpy
+class WLAN:
+    def __init__(self, interface):
+        print("WLAN", interface)
+        {failure}
+modules = dict(
+    network={network},
+    flashbdev=dict(bdev="flash"),
+    nvs_store=dict(store="nvs"),
+    device={{}},
+)
+modules["device.settings"] = dict(copies=types.SimpleNamespace(
+    mount=lambda *arguments: print("mount", *arguments[:2])))
+for name, values in modules.items():
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__dict__.update(values)
+path = sys.path
+runpy.run_path({boot!r})
+print(sys.path)
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "failure", "lines"),
+    [
+        ("dict(WLAN=WLAN, STA_IF=0)", "", ["WLAN 0"]),
+        (
+            "dict(WLAN=WLAN, STA_IF=0)",
+            "raise OSError('no memory')",
+            ["WLAN 0", "Wi-Fi: no memory"],
+        ),
+        ("{}", "", []),
+    ],
+    ids=["Wi-Fi", "Wi-Fi that fails", "no Wi-Fi"],
+)
+def test_wifi_has_its_memory_before_limits_are_made_of_the_rest(network, failure, lines):
+    boot = str(boards.COMMON / "modules" / "_boot.py")
+    program = BOOT.format(network=network, failure=failure, boot=boot)
+    done = run([sys.executable, "-c", program])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["mount flash nvs", *lines, "['.frozen']"]

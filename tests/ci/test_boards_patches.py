@@ -133,6 +133,57 @@ def test_accept_closes_what_it_can_not_return_and_collects_before_it_gives_up(
     }
 
 
+KB = 1024
+
+# What is free of the system heap (see heap_harness.c), and what Python's heap may grow by.
+GROWTH = [
+    # Before the first growth, with Wi-Fi up, and after it: as seen with the default variant.
+    ((141_248, 112_968, 0, 0, 0), 141_248 - 72 * KB),
+    ((74_065, 53_572, 0, 0, 0), 74_065 - 72 * KB),
+    # Less is free than has to be left, or just as much.
+    ((40_000, 30_000, 0, 0, 0), 0),
+    ((72 * KB, 72 * KB, 0, 0, 0), 0),
+    # More than the largest block it never is.
+    ((300_000, 110_000, 0, 0, 0), 110_000),
+    # PSRAM, with little internal memory and then with much, as long as there is some of it.
+    ((20_000, 10_000, 4096 * KB, 4000 * KB, 3900 * KB), 3900 * KB),
+    ((200_000, 150_000, 4096 * KB, 100 * KB, 100 * KB), 28 * KB),
+    ((200_000, 150_000, 4096 * KB, 50 * KB, 50 * KB), 0),
+]
+
+
+def test_pythons_heap_leaves_wifi_its_memory(micropython, tmp_path):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if not compiler:
+        pytest.skip("there is no C compiler")
+    tree = tmp_path / "micropython"
+    for name in ("py/mpconfig.h", "ports/esp32/gccollect.c"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(micropython / name, tree / name)
+    board = (boards.BOARDS / "common" / "board.h").read_text()
+    (reserve,) = re.findall(r"^#define MICROPY_GC_SYSTEM_RESERVE +(\(.*\))$", board, re.MULTILINE)
+
+    def growth(sizes, *options):
+        source = (tree / "ports/esp32/gccollect.c").read_text()
+        start = source.index("\n", source.index("MICROPY_GC_SPLIT_HEAP_AUTO")) + 1
+        (tmp_path / "split.inc").write_text(source[start : source.rindex("#endif")])
+        harness = Path(__file__).with_name("heap_harness.c")
+        command = [compiler, "-w", *options, "-I", tmp_path, "-o", tmp_path / "split", harness]
+        done = run(command)
+        assert done.returncode == 0, done.stderr
+        return int(run([tmp_path / "split", *map(str, sizes)]).stdout)
+
+    # What the patch is for: all of it would be taken.
+    assert growth((74_065, 53_572, 0, 0, 0)) == 53_572
+    (patch,) = [path for path in SERIES if path.stem == "esp32-heap-reserve"]
+    patches.apply(tree, patch)
+    for sizes, expected in GROWTH:
+        assert growth(sizes, f"-DMICROPY_GC_SYSTEM_RESERVE={reserve}") == expected, sizes
+    # Without a reserve it is as it was, with PSRAM too.
+    for sizes, _ in GROWTH:
+        assert growth(sizes) == max(sizes[1], sizes[4])
+
+
 # The handler of network.LAN's events with what it needs of ESP-IDF, and events in a row.
 EVENTS = """
 #include <stdint.h>

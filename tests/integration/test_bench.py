@@ -49,6 +49,7 @@ def test_every_server_has_its_memory(done):
     for row in figures["memory"].values():
         assert row.keys() == SERVERS
     assert all(figure > 0 for figure in figures["memory"]["heap at boot"].values())
+    assert 0 < figures["boot"] < figures["memory"]["heap at boot"]["image"]
     # microdot closes the connection after each response.
     assert figures["memory"]["per idle HTTP connection"]["microdot"] is None
 

@@ -8,7 +8,7 @@ import websockets.sync.client
 from prometheus_client.parser import text_string_to_metric_families
 
 from raw import Connection
-from support import wait_until
+from support import program, wait_until
 
 
 @pytest.fixture
@@ -109,6 +109,17 @@ def test_refused_and_evicted_connections_are_counted(image):
         second.get("/health")
         with Connection(image.http_port) as third:
             assert value(third, "websock_connections_evicted") >= 1
+
+
+def test_system_heap_where_there_is_one(make_image, image, connection):
+    assert "system_heap" not in json.loads(connection.get("/health").body)
+    assert not [name for name in families(connection) if "system" in name]
+    chip = make_image(files={"app.json": {"app": "mine"}, "mine.py": program("app_with_a_heap")})
+    with Connection(chip.http_port) as connection:
+        answer = json.loads(connection.get("/health").body)
+        assert answer["system_heap"] == {"free": 68228, "largest": 40000, "minimum": 7300}
+        for name, bytes_ in (("free", 68228), ("largest", 40000), ("minimum", 7300)):
+            assert value(connection, f"websock_system_heap_{name}_bytes") == bytes_
 
 
 def test_log(image, connection):

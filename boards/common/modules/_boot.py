@@ -9,6 +9,7 @@ import sys
 # The product's modules are all frozen: see lazy.add_user_folders.
 sys.path[:] = [".frozen"]
 
+import network  # noqa: E402
 from flashbdev import bdev  # noqa: E402
 
 if bdev:
@@ -16,5 +17,13 @@ if bdev:
     from nvs_store import store
 
     copies.mount(bdev, store, print)
+
+# Wi-Fi's driver takes its memory now: what is left is what Python's heap may grow by, and limits
+# are made from that (heap.SIZE).
+if hasattr(network, "WLAN"):
+    try:
+        network.WLAN(network.STA_IF)
+    except (OSError, RuntimeError) as error:
+        print("Wi-Fi:", error)
 
 gc.collect()

@@ -3,8 +3,10 @@
 import sys
 
 import chip
+import esp32
 import machine
 import network
+from micropython import const
 
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "ESP32"
@@ -22,6 +24,9 @@ SECURE_CONNECTIONS = 6 if "SPIRAM" in sys.implementation._machine else 2
 LAN = {"phy": "DP83848", "address": 1} if "QEMU" in sys.implementation._machine else None
 
 overrides = {}
+
+# MALLOC_CAP_INTERNAL of ESP-IDF's esp_heap_caps.h.
+_INTERNAL = const(1 << 11)
 
 # Marks the count of resets in the RTC's memory.
 _RESETS = b"websock"
@@ -99,6 +104,15 @@ def over_station(peer):
     if not hasattr(network, "WLAN") or not network.WLAN(network.STA_IF).isconnected():
         return False
     return not on_access_point(peer)
+
+
+def system_heap():
+    """ESP-IDF's in the internal memory, which Wi-Fi, lwIP and TLS live from."""
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA | _INTERNAL)
+    free = sum([region[1] for region in regions])
+    largest = max([region[2] for region in regions])
+    # Each region's, whenever it was: at no time less was free than their sum.
+    return free, largest, sum([region[3] for region in regions])
 
 
 def direct():

@@ -4,6 +4,7 @@ import gc
 import json
 import os
 
+import board
 from httpd import HTTPError, Response
 
 import build_info
@@ -85,16 +86,18 @@ def health(device, request):
         # Enough for a watchdog, nothing for who looks for a known defect.
         return Response({"status": status}, headers=_NO_STORE)
     gc.collect()
-    return Response(
-        {
-            "status": status,
-            "version": build_info.VERSION,
-            "micropython": build_info.MICROPYTHON,
-            "source": build_info.SOURCE,
-            "uptime": log.uptime(),
-            "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
-            "connections": len(device.group.connections),
-            "clients": len(device.hub.clients),
-        },
-        headers=_NO_STORE,
-    )
+    answer = {
+        "status": status,
+        "version": build_info.VERSION,
+        "micropython": build_info.MICROPYTHON,
+        "source": build_info.SOURCE,
+        "uptime": log.uptime(),
+        "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
+        "connections": len(device.group.connections),
+        "clients": len(device.hub.clients),
+    }
+    system = board.system_heap()
+    if system is not None:
+        free, largest, minimum = system
+        answer["system_heap"] = {"free": free, "largest": largest, "minimum": minimum}
+    return Response(answer, headers=_NO_STORE)

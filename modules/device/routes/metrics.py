@@ -69,6 +69,12 @@ def text(device):
     counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
     gauge("heap_allocated_bytes", "Heap in use after a collection.", gc.mem_alloc())
     gauge("heap_free_bytes", "Heap free after a collection.", gc.mem_free())
+    system = board.system_heap()
+    if system is not None:
+        free, largest, minimum = system
+        gauge("system_heap_free_bytes", "Memory that Wi-Fi and TCP live from, free.", free)
+        gauge("system_heap_largest_bytes", "Its largest free block.", largest)
+        gauge("system_heap_minimum_bytes", "The least that was ever free of it.", minimum)
     return "".join(lines).encode()
 
 
