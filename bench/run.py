@@ -215,6 +215,17 @@ def heap_at_boot():
         return int(done.stdout)
 
 
+def flash_accesses():
+    """What flash_reads.py counts, for a start of a device that was set up."""
+    program = BUILD / "host/micropython"
+    command = [program, "-X", "heapsize=16M", BENCH / "flash_reads.py"]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+    if done.returncode:
+        sys.exit(f"flash_reads.py: {done.stderr.strip()[-200:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def ask_allocated(server):
     """Heap in use with no other connection than the one that asks."""
     for _ in range(2):
@@ -340,6 +351,13 @@ def main(arguments=None):
         record["boot"] = heap_at_boot()
         lines.append(
             f"The image at boot, without --bench and before a request: {record['boot']:,}."
+        )
+        record["flash"] = flash = flash_accesses()
+        reads, writes = (
+            sum(flash[phase][kind] for phase in ("mount", "start")) for kind in ("reads", "writes")
+        )
+        lines.append(
+            f"Accesses to flash at boot, with five files: {reads} reads, {writes} writes."
         )
         lines.append(f"Idle WebSockets held open: {counts}.")
         lines.append("The references run from source: their figure at boot has their bytecode in.")

@@ -10,7 +10,7 @@ from httpd import HTTPError, Response
 import build_info
 
 from .. import log
-from .table import override
+from .table import look_again, override
 
 # Largest file that can be put beside the page: the whole page is smaller, and flash has other
 # uses.
@@ -52,6 +52,7 @@ async def put_file(device, request, name):
     if path is None:
         raise HTTPError(404)
     _make_folders(path)
+    look_again()
     size, created = await request.save(path, MAX_FILE)
     return {"size": size}, 201 if created else 200
 

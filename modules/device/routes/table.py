@@ -1,6 +1,7 @@
 """The device's HTTP server: its routes, the page and its files."""
 
 import os
+from time import ticks_diff, ticks_ms
 
 from httpd import HTTPError, Server, asset
 from httpd.assets import find, names
@@ -11,6 +12,12 @@ from ..access.origin import same_origin, secure_origin
 
 # A folder in the device's filesystem whose files win over the frozen ones, for development.
 OVERRIDE = "/www/"
+
+# How long a folder that wasn't there isn't looked for, at most.
+LOOK_MS = 2_000
+
+_looked = None  # time.ticks_ms()
+_overridden = False
 
 _ROUTES = (
     ("/", (("GET", "device.routes.table", "index"),)),
@@ -83,8 +90,28 @@ def page(request, name):
     return asset(name)(request)
 
 
+def look_again():
+    """Look for OVERRIDE with the next request: a file was put there."""
+    global _looked
+    _looked = None
+
+
+def _is_overridden():
+    # A look into the filesystem is some 30 accesses to flash; most devices have no such folder.
+    global _looked, _overridden
+    now = ticks_ms()
+    if _looked is None or not 0 <= ticks_diff(now, _looked) < LOOK_MS:
+        _looked = now
+        try:
+            os.stat(OVERRIDE[:-1])
+            _overridden = True
+        except OSError:
+            _overridden = False
+    return _overridden
+
+
 def _file(request, name):
-    path = override(name)
+    path = override(name) if _is_overridden() else None
     if path is None:
         return None
     try:

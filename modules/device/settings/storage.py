@@ -7,9 +7,14 @@ old content or the new.
 
 import json
 import os
+from errno import ENOENT
 
 BACKUP = ".bak"
 NEW = ".new"
+
+# What copies.mount has read already, by path: bytes, or None where there is no file. Each is used
+# once, at the start: a look into the filesystem is some 30 accesses to flash.
+preloaded = {}
 
 # A configuration of this product has some hundred bytes; a larger file isn't one, and would not
 # fit into RAM.
@@ -28,16 +33,12 @@ def load(path, report):
     """
     for name in (path, path + BACKUP):
         try:
-            size = os.stat(name)[6]
-        except OSError:
-            continue
-        from strict_json import loads
+            data = preloaded.pop(name) if name in preloaded else read(name, MAX_SIZE)
+            if data is None:
+                continue
+            from strict_json import loads
 
-        try:
-            if size > MAX_SIZE:
-                raise ValueError(f"larger than {MAX_SIZE} bytes")
-            with open(name, "rb") as file:
-                value = loads(str(file.read(), "utf-8"))
+            value = loads(str(data, "utf-8"))
             if not isinstance(value, dict):
                 raise ValueError("not an object")
             return value
@@ -48,12 +49,33 @@ def load(path, report):
     return {}
 
 
+def read(name, limit):
+    """A file's content, None when there is no such file.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it has more than `limit` bytes.
+    """
+    try:
+        file = open(name, "rb")
+    except OSError as error:
+        if error.errno == ENOENT:
+            return None
+        raise
+    with file:
+        if file.seek(0, 2) > limit:
+            raise ValueError(f"larger than {limit} bytes")
+        file.seek(0)
+        return file.read()
+
+
 def save(path, value):
     """Replace a JSON object on flash.
 
     Raises:
         OSError: it can't be written, for instance ENOSPC; the old content is still there.
     """
+    forget(path)
     new = path + NEW
     try:
         with open(new, "w") as file:
@@ -71,8 +93,15 @@ def save(path, value):
         os.sync()
 
 
+def forget(path):
+    """Forget what was preloaded of a file."""
+    preloaded.pop(path, None)
+    preloaded.pop(path + BACKUP, None)
+
+
 def erase(path):
     """Remove a file with its backup; what isn't there is no error."""
+    forget(path)
     for name in (path + NEW, path + BACKUP, path):
         _remove(name)
 
