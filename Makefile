@@ -57,7 +57,7 @@ firmware: assets ## Build an ESP32 image into dist/: BOARD, VARIANT
 firmware-all: assets ## Build the image of every board and variant
 	@$(PYTHON) ci/firmware.py --all
 
-sizes: source assets ## Show what modules and assets add to flash; fail over a board's budget
+sizes: host32 ## Show what modules and assets add to flash; fail over a board's budget
 	@$(PYTHON) ci/sizes.py
 
 flash: ## Write the image in dist/ to a chip and verify it: PORT, BOARD, VARIANT, BAUD

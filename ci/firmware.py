@@ -21,6 +21,7 @@ import idf
 import image
 import patches
 import sbom
+import sizes
 import sources
 import third_party
 import versions
@@ -119,6 +120,10 @@ def build(board, variant, pin, tools, pins, source, tree):
     python = environment.ensure(image.ENVIRONMENT, image.REQUIREMENTS)
     parts = image.read_parts(board, objects, partitions)
     image.check_rooms(parts)
+    map_text = (objects / "micropython.map").read_text(errors="replace")
+    frozen, memory = image.frozen_size(map_text), image.static_memory(map_text)
+    say("\n".join(image.size_report(parts, frozen, image.assets_size(), memory)))
+    image.check_frozen(name, frozen, prediction(board, tree), sizes.budget(board))
     merged = image.merge(parts, board.mcu, objects / "image.bin", python)
     components = sbom.components(tools, pin, objects, log)
     version = build_info.project_version()
@@ -142,9 +147,17 @@ def build(board, variant, pin, tools, pins, source, tree):
         write_if_changed(image.DIST / f"{stem}.{extension}", built)
     write_if_changed(image.DIST / f"{stem}.sbom.json", json.dumps(bill, indent=2).encode() + b"\n")
     write_if_changed(image.DIST / "SHA256SUMS", image.checksums(image.DIST).encode())
-    frozen = image.frozen_size((objects / "micropython.map").read_text(errors="replace"))
-    say("\n".join(image.size_report(parts, frozen, image.assets_size())))
+    say("docs/sizes.md: " + image.history_row(name, version, parts, frozen, memory))
     say(f"firmware: dist/{stem}.bin, {len(merged):,} bytes, to be flashed at 0x0")
+
+
+def prediction(board, tree):
+    """What `make sizes` says of the board; None, and a line, when it can't be found out."""
+    try:
+        return sizes.predicted(board, tree)
+    except BuildError as error:
+        say(f"firmware: the sizes are not compared: {error}")
+        return None
 
 
 def matrix():

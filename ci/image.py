@@ -20,6 +20,9 @@ REQUIREMENTS = ROOT / "ci" / "esp32.txt"
 # Erased flash reads as ones: what no part of the image covers stays as it is after erasing.
 ERASED = b"\xff"
 
+# How far the prediction of the frozen modules' size may be off.
+TOLERANCE = 0.02
+
 # Nothing of any chip's memory map is below it.
 FIRST_ADDRESS = 0x1000_0000
 
@@ -110,14 +113,55 @@ def frozen_size(map_text):
     return sum(int(size, 16) for address, size in lines if int(address, 16) >= FIRST_ADDRESS)
 
 
+def static_memory(map_text):
+    """(static DRAM, IRAM): bytes that the image takes of each, from the linker's map."""
+    sizes = {}
+    for name, size in re.findall(
+        r"^\.(dram0\.data|dram0\.bss|iram0\.vectors|iram0\.text)\s+0x[0-9a-f]+\s+(0x[0-9a-f]+)",
+        map_text,
+        re.MULTILINE,
+    ):
+        memory = name.partition("0")[0]
+        sizes[memory] = sizes.get(memory, 0) + int(size, 16)
+    return sizes.get("dram", 0), sizes.get("iram", 0)
+
+
+def check_frozen(name, linked, predicted, limit):
+    """Hold the frozen modules of a linked image to the budget, and to what `make sizes` says.
+
+    Args:
+        name: of the image.
+        linked: bytes by the map.
+        predicted: bytes by `frozen_object`, None when it couldn't be made.
+        limit: the board's budget.
+
+    Raises:
+        BuildError: over the budget, or over TOLERANCE off the prediction.
+    """
+    if linked > limit:
+        over = linked - limit
+        raise BuildError(f"{name}: the frozen modules are {over:,} bytes over {limit:,}")
+    if predicted is not None and abs(linked - predicted) > TOLERANCE * linked:
+        raise BuildError(
+            f"{name}: the frozen modules take {linked:,} bytes where make sizes says {predicted:,}"
+        )
+
+
+def history_row(name, version, parts, frozen, memory):
+    """The image's line in docs/sizes.md."""
+    app = next(part for part in parts if part.name == "app").size
+    numbers = " | ".join(f"{number:,}" for number in (app, frozen, *memory))
+    return f"| {name} | {version} | {numbers} |"
+
+
 def assets_size(path=BUILD / "assets" / "assets.py"):
     """The bytes of the packed page: heads and bodies."""
     assets = runpy.run_path(str(path))["ASSETS"]
     return sum(len(item) for asset in assets for item in asset if isinstance(item, bytes))
 
 
-def size_report(parts, frozen, assets):
-    """The lines that say how the flash is used."""
+def size_report(parts, frozen, assets, memory):
+    """The lines that say how the flash is used, and the chip's memory: static DRAM and IRAM."""
     app = next(part for part in parts if part.name == "app")
     free = app.room - app.size
     rows = [
@@ -126,6 +170,8 @@ def size_report(parts, frozen, assets):
         ("    page and its assets", assets),
         ("room for the app", app.room),
         ("free", free),
+        ("static DRAM", memory[0]),
+        ("IRAM", memory[1]),
     ]
     lines = [f"  {name:24}{size:>10,}" for name, size in rows]
     return [*lines, f"  {100 * free / app.room:.0f} % of the app's room is free"]

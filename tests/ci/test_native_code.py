@@ -193,7 +193,7 @@ def test_addresses_of_no_instruction_are_faults(architecture, code, fault):
 
 def test_sizes_fails_over_wrong_machine_code(micropython, tmp_path):
     board = boards.read_all()["ESP32_WEBSOCK"]
-    (tmp_path / "budget.json").write_text('{"frozen_bytes": 1000000}')
+    (tmp_path / "budget.json").write_text('{"linked_frozen_bytes": 1000000}')
     (tmp_path / "far.py").write_text(far(100))
     (tmp_path / "manifest.py").write_text('module("far.py")\n')
     with pytest.raises(BuildError, match=r"far\.py far: at \d+: "):
