@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 test lint format fuzz conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
-.PHONY: provision flasher qemu
+.PHONY: provision flasher qemu qemu-test
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ flasher: ## Make dist/flasher, a page that flashes the images in dist/ from Chro
 
 qemu: ## Boot the QEMU image in Espressif's QEMU: HTTP_PORT, WS_PORT
 	@$(PYTHON) ci/qemu.py $(HTTP_PORT) $(WS_PORT)
+
+qemu-test: ## Check the QEMU image in Espressif's QEMU as make test checks the host image
+	@ci/test.sh --only-environment
+	@WEBSOCK_DEVICE=qemu build/venv-test/bin/python -m pytest tests/device $(ARGS)
 
 bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment

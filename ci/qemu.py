@@ -35,9 +35,12 @@ def flash_image(image, size):
     return image.ljust(size, ERASED)
 
 
-def step():
-    if len(sys.argv) != 3:
-        raise BuildError("usage: qemu.py HTTP_PORT WS_PORT")
+def find():
+    """The emulator's program, and the file of the newest image with its bytes for a whole flash.
+
+    Raises:
+        BuildError: there is no such program, or no image.
+    """
     program = shutil.which(PROGRAM)
     if not program:
         raise BuildError(
@@ -46,9 +49,16 @@ def step():
         )
     board = boards.find("ESP32_WEBSOCK", VARIANT)
     image = flash.newest_image(board, VARIANT)
+    return program, image, flash_image(image.read_bytes(), board.flash_size)
+
+
+def step():
+    if len(sys.argv) != 3:
+        raise BuildError("usage: qemu.py HTTP_PORT WS_PORT")
+    program, image, data = find()
     if not FLASH.is_file() or FLASH.stat().st_mtime < image.stat().st_mtime:
         FLASH.parent.mkdir(parents=True, exist_ok=True)
-        FLASH.write_bytes(flash_image(image.read_bytes(), board.flash_size))
+        FLASH.write_bytes(data)
     words = command(program, FLASH, *sys.argv[1:])
     say(f"qemu: {image.name}, http://127.0.0.1:{sys.argv[1]}/, Ctrl-A X ends it")
     os.execv(words[0], words)

@@ -1,5 +1,8 @@
-"""Fixtures that start the image, see support.py; and which tests go to the same process."""
+"""Fixtures that start the image, see support.py; and how tests are run: a coroutine on an event
+loop of its own, and which go to the same process."""
 
+import asyncio
+import inspect
 import re
 
 import pytest
@@ -10,6 +13,27 @@ from support import ROOT, Image, wait_until
 __all__ = ["wait_until"]
 
 IMAGES = pytest.StashKey[list]()
+
+
+# Ends a test that waits for something that never comes; a module may have its own.
+TEST_DEADLINE = 120
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a coroutine test on an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+
+    deadline = getattr(pyfuncitem.module, "TEST_DEADLINE", TEST_DEADLINE)
+
+    async def run():
+        async with asyncio.timeout(deadline):
+            await pyfuncitem.obj(**arguments)
+
+    asyncio.run(run())
+    return True
 
 
 def pytest_collection_finish(session):

@@ -10,7 +10,9 @@ from trees import write_files
 
 import boards
 import firmware
+import idf
 import image
+import qemu
 import release
 from common import ROOT, BuildError
 
@@ -36,7 +38,7 @@ def steps(workflow):
 def test_steps_only_call_ci_and_the_makefile(workflow):
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = [step["run"] for step in steps(workflow) if "run" in step]
-    assert len(commands) == 9
+    assert len(commands) == 10
     for command in commands:
         program = re.search(r"make ([\w-]+)|(?:python3|sudo) (ci/\w+\.(?:py|sh))", command)
         assert program, command
@@ -71,7 +73,7 @@ def test_workflow_and_makefile_build_the_same(workflow):
 
 def test_a_failed_build_is_red(workflow):
     assert "continue-on-error" not in TEXT
-    assert workflow["jobs"]["release"]["needs"] == ["image", "sizes"]
+    assert workflow["jobs"]["release"]["needs"] == ["image", "sizes", "emulator"]
     for step in steps(workflow):
         assert "always()" not in str(step.get("if", ""))
 
@@ -155,3 +157,14 @@ def test_without_a_dist_it_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["release.py", "v2"])
     with pytest.raises(BuildError, match="make firmware-all"):
         release.step()
+
+
+def test_the_emulators_container_is_the_pinned_esp_idf(workflow):
+    assert workflow["jobs"]["emulator"]["container"] == f"espressif/idf:{idf.Idf.load().tag}"
+    # It checks the image that was built for it.
+    (artifact,) = [
+        step["with"]["pattern"]
+        for step in workflow["jobs"]["emulator"]["steps"]
+        if "download-artifact" in step.get("uses", "")
+    ]
+    assert artifact == f"*-{qemu.VARIANT}"

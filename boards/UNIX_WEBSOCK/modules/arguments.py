@@ -104,6 +104,7 @@ def prepare(arguments):
         import chip
 
         board.chip = chip
+        board.repl = os.getenv("MICROPYINSPECT") is not None
     host = options["--host"]
 
     def port(name, variable, free=0):

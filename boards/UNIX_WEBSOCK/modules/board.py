@@ -19,6 +19,7 @@ LAN = None
 chip = None
 overrides = {}
 bench = False
+repl = False  # Ctrl-C leads to the REPL
 
 # The free ports that were picked are kept over a restart, so that clients find the device again.
 HTTP_PORT = "WEBSOCK_HTTP_PORT"

@@ -8,7 +8,7 @@ filesystem. Ends with 0 on SIGINT or SIGTERM, with 2 and one line on stderr when
 a port can't be used. Without --data, DIR is `websock-data` in the current folder; without
 --https-port, app.json says whether there is HTTPS; without --dns-port there is no DNS, whose port
 is the system's. With --chip it starts as a chip does: with a watchdog, safe mode and copies of the
-settings.
+settings; in a terminal, Ctrl-C leads to the REPL.
 """
 
 import sys
@@ -38,6 +38,10 @@ def _run():
 try:
     _run()
 except KeyboardInterrupt:
-    sys.exit(0)
+    import board
+
+    if board.chip is None or not board.repl:
+        sys.exit(0)
+    # For the REPL, as on a chip.
 except MemoryError:
     _fail("--heap is too small for the device")
