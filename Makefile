@@ -81,7 +81,7 @@ qemu: ## Boot the QEMU image in Espressif's QEMU: HTTP_PORT, WS_PORT
 
 qemu-test: ## Check the QEMU image in Espressif's QEMU as make test checks the host image
 	@ci/test.sh --only-environment
-	@WEBSOCK_DEVICE=qemu build/venv-test/bin/python -m pytest tests/device $(ARGS)
+	@WEBSOCK_DEVICE=qemu build/venv-test/bin/python -m pytest tests/hardware $(ARGS)
 
 bench: ## Measure the image beside the reference servers; ARGS="--quick" for a short look
 	@ci/test.sh --only-environment
