@@ -64,6 +64,7 @@ def test_request_lines_that_are_refused():
         b"GET",
         b"GET /",
         b"GET  / HTTP/1.1",
+        b"GET  HTTP/1.1",
         b"GET /a b HTTP/1.1",
         b" GET / HTTP/1.1",
         b"GET /\tHTTP/1.1",
