@@ -14,11 +14,12 @@ while :; do
     output=$(apt-get -o "DPkg::Lock::Timeout=$wait" "$@" 2>&1)
     status=$?
     case $output in
-    *"Could not get lock"*) [ "$status" -ne 0 ] && [ "$(date +%s)" -lt "$deadline" ] || break ;;
+    *"Could not get lock"*) [ "$status" -ne 0 ] || break ;;
     *) break ;;
     esac
     [ -n "$said" ] || echo "apt: another program has it; waiting" >&2
     said=1
+    [ "$(date +%s)" -lt "$deadline" ] || break
     sleep 1
 done
 echo "$output"

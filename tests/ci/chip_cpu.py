@@ -120,8 +120,8 @@ class Processor:
         Args:
             arguments: up to four words.
             stack: the address of its end.
-            runtime: called with the registers and the number of a function of the runtime; returns
-                its result, or raises Jump to go on as a call before returned.
+            runtime: called with the registers, the number of a function of the runtime and where
+                that returns to; gives its result. By a Jump it goes on as an earlier call returned.
 
         Returns:
             The word that it returns.
