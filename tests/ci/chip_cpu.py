@@ -121,7 +121,7 @@ class Processor:
             arguments: up to four words.
             stack: the address of its end.
             runtime: called with the registers, the number of a function of the runtime and where
-                that returns to; gives its result. By a Jump it goes on as an earlier call returned.
+                that returns to; gives its result, or a Jump to where an earlier call returned.
 
         Returns:
             The word that it returns.
