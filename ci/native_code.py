@@ -88,8 +88,8 @@ def report(readings, architecture):
     )
 
 
-def functions(tree, files):
-    """(name, code, first instruction's offset) of the native functions in .mpy files."""
+def mpy_tool(tree):
+    """MicroPython's mpy-tool.py as a module, ready to read .mpy files."""
     path = Path(tree) / "tools" / "mpy-tool.py"
     sys.path.insert(0, str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location("mpy_tool", path)
@@ -97,6 +97,12 @@ def functions(tree, files):
     spec.loader.exec_module(tool)
     tool.global_qstrs = tool.GlobalQStrList()
     tool.config.native_arch = tool.MP_NATIVE_ARCH_NONE
+    return tool
+
+
+def functions(tree, files):
+    """(name, code, first instruction's offset) of the native functions in .mpy files."""
+    tool = mpy_tool(tree)
 
     def walk(code):
         yield code

@@ -15,6 +15,13 @@ const ANSWER_MAX = 5000;
 const LOG_LINES = 200;
 const MESSAGE_LINES = 100;
 
+// What a close code of the device's tells; any other is a connection that was lost.
+const REASONS = {
+  1001: "Device is testing another network",
+  1012: "Device is restarting",
+  1013: "Device is busy",
+};
+
 const OFFLINE = "Not connected: sending works again when the connection is back.";
 
 const byId = (id) => document.getElementById(id);
@@ -46,7 +53,7 @@ class Connection {
       this.listen();
       this.handlers.keys(JSON.parse(event.data));
     };
-    socket.onclose = (event) => this.lost(event.code);
+    socket.onclose = (event) => this.lost(REASONS[event.code]);
     this.socket = socket;
     this.after(OPENING_MAX, () => this.lost());
   }
@@ -66,10 +73,10 @@ class Connection {
     this.socket = null;
   }
 
-  lost(code) {
+  lost(reason) {
     const wasOnline = this.online;
     this.abandon();
-    this.reason = code === 1012 ? "Device is restarting" : "Connection lost";
+    this.reason = reason ?? "Connection lost";
     if (wasOnline) this.handlers.close(this.reason);
     else askForLogin();
     const most = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** this.failures++);

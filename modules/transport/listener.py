@@ -17,8 +17,10 @@ OVERFLOW = 2
 # Pending handshakes; lwIP keeps at most LWIP_TCP_ACCEPTMBOX_SIZE (6) anyway.
 BACKLOG = 6
 
-# A peer that has said something so recently is not closed to make room.
+# A peer that has said something so recently is not closed to make room: for a request, and for a
+# connection that is to last itself. Clients that are too many would else take turns by the second.
 QUIET_MS = 10_000
+LASTING_QUIET_MS = 60_000
 
 # Ticks that a client waits for one of the places with TLS, 5 s. To tell it that there is none
 # would take TLS's memory, so it waits unaccepted and is dropped after that.
@@ -84,11 +86,12 @@ class Group:
         """Whether a connection may become one that lasts; one that is quiet is closed for it."""
         now = ticks_ms()
         lasting = [c for c in self.connections if c.quiet(now) >= 0]
-        return len(lasting) < max(1, self.limit - self.kept) or self._close_quiet(lasting, now)
+        return len(lasting) < max(1, self.limit - self.kept) or self._close_quiet(
+            lasting, now, LASTING_QUIET_MS
+        )
 
-    def _close_quiet(self, candidates, now):
+    def _close_quiet(self, candidates, now, longest=QUIET_MS):
         found = None
-        longest = QUIET_MS
         for connection in candidates:
             quiet = connection.quiet(now)
             if quiet > longest:

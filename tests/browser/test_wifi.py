@@ -153,3 +153,19 @@ def test_password_is_hidden_until_shown(image, open_page):
     expect(show).to_have_attribute("aria-pressed", "true")
     show.click()
     expect(field).to_have_attribute("type", "password")
+
+
+@pytest.mark.image(
+    files={
+        "wifi_sim.json": {**air([AIR[0], AIR[1]]), "by_station": True},
+        "network.json": {"sta": {"ssid": "workshop", "pass": "correct-horse"}},
+    }
+)
+def test_page_that_is_cut_off_by_a_test_says_so_and_finds_the_result(image, open_page):
+    page = open_page(image)
+    expect(card(page, "Station").locator(".badge")).to_have_text("Connected")
+    enter(page, "guest")
+    run_test(page)
+    expect(log(page)).to_contain_text("Device is testing another network")
+    expect(status(page)).to_have_text("Connected")
+    expect(row(page, "Station", "Network")).to_have_text("guest")

@@ -7,7 +7,7 @@ stack, `callx8` has its arguments in a10 to a15 and its result in a10, `retw` en
 
 import pypcode
 
-LANGUAGES = {"xtensawin": "Xtensa:LE:32:default", "rv32imc": "RISCV:LE:32:RV32IMC"}
+from native_code import LANGUAGES
 
 # Where a call into the runtime leads, and where a function returns to.
 RUNTIME = 0x7000_0000
@@ -82,7 +82,7 @@ class Processor:
     """Runs functions.
 
     Args:
-        architecture: a key of LANGUAGES.
+        architecture: a key of native_code.LANGUAGES.
         memory: with the code in it.
     """
 

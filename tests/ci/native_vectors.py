@@ -11,7 +11,6 @@ often it was called and how many of its `raise` statements were reached, of how 
 import ast
 import builtins
 import importlib
-import importlib.util
 import inspect
 import json
 import sys
@@ -21,6 +20,10 @@ import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "ci"))
+
+import native_code  # noqa: E402
+
 NATIVE = ("native", "viper")
 
 # Modules whose functions are replaced, each before those that take its functions by name.
@@ -57,17 +60,6 @@ def stand_in():
     time.ticks_add = lambda a, b: a + b
     time.sleep_ms = lambda ms: time.sleep(ms / 1000)
     sys.path[:0] = [str(ROOT / "modules"), str(ROOT / "tests" / "unit")]
-
-
-def load_tool(tree):
-    path = Path(tree) / "tools" / "mpy-tool.py"
-    sys.path.insert(0, str(path.parent.resolve()))
-    spec = importlib.util.spec_from_file_location("mpy_tool", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.global_qstrs = tool.GlobalQStrList()
-    tool.config.native_arch = tool.MP_NATIVE_ARCH_NONE
-    return tool
 
 
 def marked(tree):
@@ -134,7 +126,7 @@ def main():
     from chip_runtime import Chip, function_names
 
     stand_in()
-    tool = load_tool(tree)
+    tool = native_code.mpy_tool(tree)
     header = (Path(tree) / "py" / "nativeglue.h").read_text()
     chip = Chip(architecture, function_names(header))
     counted = replace(chip, tool, folder, int(skew))

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from chip_runtime import Chip, function_names
-from native_vectors import MODULES, compiled, load_tool
+from native_vectors import MODULES, compiled
 from programs import run
 from test_native_code import PATCHED, far
 
 import manifests
+import native_code
 from common import ROOT
 
 pytest_plugins = ["esp32_fixtures"]
@@ -70,7 +71,7 @@ def run_far(micropython, tmp_path):
         source.write_text(far(statements))
         done = run([compiler, f"-march={architecture}", "-o", code, source])
         assert done.returncode == 0, done.stderr
-        tool = load_tool(micropython)
+        tool = native_code.mpy_tool(micropython)
         chip = Chip(architecture, function_names((micropython / "py/nativeglue.h").read_text()))
         module = tool.read_mpy(str(code))
         (raw,) = compiled(tool, module.raw_code)

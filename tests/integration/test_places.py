@@ -42,7 +42,9 @@ async def test_a_place_is_kept_for_requests(image):
 
 
 async def test_the_quietest_websocket_makes_way(make_image):
-    image = make_image(files=with_constants(PLACES, {"transport.listener": {"QUIET_MS": 300}}))
+    image = make_image(
+        files=with_constants(PLACES, {"transport.listener": {"LASTING_QUIET_MS": 300}})
+    )
     async with contextlib.AsyncExitStack() as stack:
         held = await open_all(stack, image)
         # The first has said something since, the second has not.

@@ -312,7 +312,7 @@ async def test_the_quietest_makes_way():
         await until(lambda: len(pair.group.connections) == 4)
         lasting = []
         for connection, ago in zip(
-            pair.group.connections, (20_000, 60_000, 40_000, QUIET_MS - 5000)
+            pair.group.connections, (20_000, 90_000, 70_000, QUIET_MS - 5000)
         ):
             lasting.append(Lasting(connection, ago))
             connection.set_protocol(lasting[-1])
