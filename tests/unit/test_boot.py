@@ -126,6 +126,45 @@ def test_a_read_that_fails_once_erases_nothing():
         assert read("/network.json") == b'{"a": 1}'
 
 
+class Flaky(Flash):
+    """A block device one of whose reads fails."""
+
+    def __init__(self, flash, number):
+        self.data = flash.data
+        self.failures = 0
+        self.broken = None
+        self.number = number
+        self.reads = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        self.reads += 1
+        if self.reads == self.number:
+            return -5
+        return super().readblocks(block, buffer, offset)
+
+
+def test_whichever_read_fails_the_settings_are_there():
+    flash, store = Flash(), Store()
+    content = b'{"sta": {"ssid": "site"}}'
+    with Mounted(flash, store):
+        write("/network.json", content)
+        write("/app.json", b"{}")
+    whole = bytes(flash.data)
+    number = 0
+    while True:
+        number += 1
+        once = Flaky(flash, number)
+        with Mounted(once, store) as mounted:
+            done = once.reads < number  # no read was left to fail
+            once.number = 0
+            assert mounted.lines == []
+            assert read("/network.json") == content
+        assert flash.data == whole  # nothing is written
+        if done:
+            break
+    assert number > 20
+
+
 def test_what_another_firmware_left_is_replaced():
     flash, store = Flash(), Store()
     for index in range(len(flash.data)):

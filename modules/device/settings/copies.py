@@ -64,6 +64,9 @@ def mount(device, store, report):
             vfs.mount(vfs.VfsLfs2(device, readsize=_READ), "/")
         except OSError as error:
             problem = error
+            for name in SETTINGS:
+                if found[name] not in (None, _LARGE):
+                    salvaged[name] = found[name]
             continue
         for name, data in found.items():
             if data is not _LARGE:
@@ -130,7 +133,7 @@ def _salvage():
             data = _read(name)
         except OSError:
             continue
-        if data is not None and data is not _LARGE and _is_text(data):
+        if data not in (None, _LARGE) and _is_text(data):
             found[name] = data
     return found
 
