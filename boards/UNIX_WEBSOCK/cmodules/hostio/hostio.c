@@ -176,6 +176,9 @@ static mp_obj_t hostio_restart(void) {
     if (arguments == NULL || !close_all_on_exec()) {
         mp_raise_OSError(errno);
     }
+    // The watchdog's time would go on over the exec, and what it does would not.
+    struct itimerval never = { 0 };
+    setitimer(ITIMER_REAL, &never, NULL);
     // By its name where it has one: the process list shows that. A program that was replaced on
     // disk has none ("... (deleted)") and is run from memory.
     char path[PATH_MAX];
