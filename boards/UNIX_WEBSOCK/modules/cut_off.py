@@ -1,6 +1,7 @@
 """Simulates what a station that leaves its network does to those who came by it: silence.
 
-No reset and no end of file reaches either side, as on the air. See "by_station" of `network`.
+No reset and no end of file reaches either side, as on the air; who comes then is turned away. See
+"by_station" of `network`.
 """
 
 import io
@@ -35,14 +36,19 @@ def start(group):
 
 async def _watch(group):
     station = network.WLAN(network.STA_IF)
+    was_connected = False
     while True:
         await sleep_ms(WATCH_MS)
-        if station.isconnected():
-            continue
-        for connection in list(group.connections):
-            address = connection.remote_address
-            if type(connection.sock) is not _Silence and network.by_station(address[0]):
-                _cut(connection)
+        connected = station.isconnected()
+        if not connected:
+            for connection in list(group.connections):
+                address = connection.remote_address
+                if type(connection.sock) is not _Silence and network.by_station(address[0]):
+                    if was_connected:
+                        _cut(connection)
+                    else:
+                        connection.abort()  # nobody could have come meanwhile
+        was_connected = connected
 
 
 def _cut(connection):
