@@ -54,8 +54,13 @@ class Poller(core.IOQueue):
     def add(self, endpoint, events):
         """Watch `endpoint.sock` for `events` (POLLIN, POLLOUT) until `discard`."""
         sock = endpoint.sock
-        self.poller.register(sock, events)
+        # In this order: what poll reports has to be in the map, whichever of the two fails.
         self.map[id(sock)] = endpoint
+        try:
+            self.poller.register(sock, events)
+        except BaseException:
+            del self.map[id(sock)]
+            raise
         if self._ticker is None:
             self._ticker = core.create_task(self._tick())
 

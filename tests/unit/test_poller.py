@@ -6,7 +6,7 @@ from asyncio import core
 from select import POLLIN, POLLOUT
 from time import sleep_ms
 
-from helpers import until
+from helpers import raises, until
 from sockets import free_port
 from transport import poller
 from transport.poller import Poller
@@ -136,6 +136,33 @@ async def test_endpoint_beside_streams():
     writer.close()
     server.close()
     await server.wait_closed()
+
+
+class Refusing:
+    """A poll object, and a map, without memory for one more."""
+
+    registered = 0
+
+    def register(self, sock, events):
+        raise MemoryError
+
+    def __setitem__(self, key, value):
+        raise MemoryError
+
+
+class Registering(Refusing):
+    def register(self, sock, events):
+        self.registered += 1
+
+
+def test_what_poll_reports_is_in_the_map_whatever_memory_is_missing():
+    made = Poller()
+    made.poller = Refusing()
+    raises(MemoryError, made.add, Endpoint(object()), POLLIN)
+    assert made.map == {}
+    made.poller, made.map = Registering(), Refusing()
+    raises(MemoryError, made.add, Endpoint(object()), POLLIN)
+    assert made.poller.registered == 0
 
 
 async def test_what_one_socket_made_runnable_runs_before_the_next_is_read():
