@@ -33,6 +33,34 @@ def micropython(request):
     return run
 
 
+# What is registered without the memory for it is not polled, and can be registered afterwards.
+REGISTER = """
+import micropython, select, socket
+poll = select.poll()
+listener = socket.socket()
+listener.bind(socket.getaddrinfo("127.0.0.1", 0)[0][-1])
+listener.listen(1)
+micropython.heap_lock()
+try:
+    poll.register(listener, select.POLLIN)
+    outcome = "registered"
+except MemoryError:
+    outcome = "refused"
+micropython.heap_unlock()
+print(outcome, poll.poll(0))
+try:
+    poll.register(object(), select.POLLIN)
+except OSError:
+    print("not pollable", poll.poll(0))
+poll.register(listener, select.POLLIN)
+print(poll.poll(0))
+"""
+
+
+def test_what_poll_could_not_register_is_not_polled(micropython):
+    assert micropython(REGISTER) == ["refused []", "not pollable []", "[]"]
+
+
 OPEN = "import hostio, os, sys\nfd, path = hostio.openpty()\nmaster = open(fd, 'r+b')\n"
 
 
