@@ -125,6 +125,16 @@ def test_logging_out_closes_websockets(locked):
         assert closed.value.rcvd.code == 1008
 
 
+def test_a_stranger_logs_nobody_out(locked):
+    headers = {"Cookie": f"session={log_in(locked)}"}
+    with websockets.sync.client.connect(locked.ws + "/", additional_headers=headers) as page:
+        for fields in ((), ("Cookie: session=" + "0" * 32,), ("Authorization: Bearer x",)):
+            assert post(locked, "/logout", {}, *fields).status == 303
+        page.send('["GET", "hal"]')
+        while "hal" not in json.loads(page.recv()):
+            pass
+
+
 def test_password_survives_a_restart_and_sessions_do_not(locked):
     token = log_in(locked)
     locked.restart()

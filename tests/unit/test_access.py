@@ -154,6 +154,9 @@ async def test_access():
     token = access.sessions.create()
     headers = {"cookie": "session=" + token}
     assert access.allows(Request(headers), PEER)
+    for strangers in ({}, {"cookie": "session=" + "0" * 32}):
+        access.log_out(strangers)
+        assert access.allows(Request(headers), PEER) and revoked == [1]
     access.log_out(headers)
     assert not access.allows(Request(headers), PEER) and revoked == [1, 1]
     # After a restart the password is the same, and nothing in the file is the password itself.

@@ -83,11 +83,14 @@ class Access:
         log("info", "admin password set")
 
     def log_out(self, headers):
-        """End the sessions that a request belongs to: with TLS and without it."""
+        """End the sessions that a request belongs to: with TLS and without it.
+
+        One that belongs to none ends nothing: anybody may send it.
+        """
         if self._password is not None:
-            for token in tokens_of(headers):
-                self._password.sessions.end(token)
-        self._revoked()
+            sessions = self._password.sessions
+            if any([sessions.end(token) for token in tokens_of(headers)]):
+                self._revoked()
 
 
 def tokens_of(headers):

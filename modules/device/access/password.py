@@ -101,10 +101,12 @@ class Sessions:
         return self._find(token) is not None
 
     def end(self, token):
-        """End a session; an unknown token does nothing."""
+        """End a session; returns whether there was one of this token."""
         session = self._find(token)
-        if session is not None:
-            self._sessions.remove(session)
+        if session is None:
+            return False
+        self._sessions.remove(session)
+        return True
 
     def _find(self, token):
         if not token:
