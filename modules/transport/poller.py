@@ -15,6 +15,7 @@ This leans on names that asyncio keeps private (`core.IOQueue`, `core._io_queue`
 tests/unit/test_poller.py notices when they change.
 """
 
+import gc
 import sys
 from asyncio import core
 from select import POLLIN, POLLOUT
@@ -97,12 +98,7 @@ class Poller(core.IOQueue):
         The event loop calls this before each step of a task, with `dt` 0 when one can run.
         """
         if self._deferred:
-            calls, self._deferred = self._deferred, []
-            for call, argument in calls:
-                try:
-                    call(argument)
-                except Exception as error:
-                    report("a deferred call failed", error)
+            self._call_deferred()
             if dt > 0:
                 dt = 0
         elif dt == 0 and self._steps > 0:
@@ -116,14 +112,20 @@ class Poller(core.IOQueue):
         first = peek()
         if not ready:
             entries = self.map
-            for sock, events in self.poller.ipoll(dt):
-                entry = entries[id(sock)]
-                if type(entry) is list:
-                    self._wake(sock, entry, events)
-                else:
-                    # Handled after the iteration: a handler may add and remove sockets.
-                    ready.append(events)
-                    ready.append(entry)
+            try:
+                for sock, events in self.poller.ipoll(dt):
+                    entry = entries[id(sock)]
+                    if type(entry) is list:
+                        self._wake(sock, entry, events)
+                    else:
+                        # Handled after the iteration: a handler may add and remove sockets.
+                        ready.append(events)
+                        ready.append(entry)
+            except MemoryError:
+                # What is ready is so at the next poll too. Nothing catches what leaves here: it
+                # would end the event loop.
+                ready.clear()
+                gc.collect()
         while ready:
             endpoint = ready.pop()
             events = ready.pop()
@@ -131,7 +133,7 @@ class Poller(core.IOQueue):
                 try:
                     endpoint.ready(events)
                 except Exception as error:
-                    endpoint.failed(error)
+                    _end(endpoint, error)
             # The task that it made runnable runs before the next socket is read, so that memory
             # holds one message on its way and not one of every connection.
             task = peek()
@@ -139,6 +141,18 @@ class Poller(core.IOQueue):
             if task is not first or (task and ticks_diff(task.ph_key, ticks_ms()) <= 0):
                 break
         self._steps = STEPS_PER_SOCKET if ready else STEPS_PER_POLL
+
+    def _call_deferred(self):
+        try:
+            calls, self._deferred = self._deferred, []
+        except MemoryError:
+            gc.collect()
+            return  # until the next time
+        for call, argument in calls:
+            try:
+                call(argument)
+            except Exception as error:
+                report("a deferred call failed", error)
 
     def _wake(self, sock, entry, events):
         if events & ~POLLOUT and entry[0] is not None:
@@ -161,7 +175,11 @@ class Poller(core.IOQueue):
         while True:
             await core.sleep_ms(TICK_MS)
             now = ticks_ms()
-            endpoints = [e for e in self.map.values() if type(e) is not list]
+            try:
+                endpoints = [e for e in self.map.values() if type(e) is not list]
+            except MemoryError:
+                gc.collect()
+                continue
             if not endpoints:
                 self._ticker = None
                 return
@@ -170,7 +188,15 @@ class Poller(core.IOQueue):
                     try:
                         endpoint.tick(now)
                     except Exception as error:
-                        endpoint.failed(error)
+                        _end(endpoint, error)
+
+
+def _end(endpoint, error):
+    try:
+        endpoint.failed(error)
+    except Exception as failure:
+        # Closing may lack memory too; the event loop and the other endpoints go on.
+        report("an endpoint could not be ended in order", failure)
 
 
 def install():

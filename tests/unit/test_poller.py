@@ -245,6 +245,72 @@ async def test_error_of_an_endpoint_is_its_own():
     await server.wait_closed()
 
 
+async def test_an_endpoint_that_can_not_be_ended_harms_nobody_else():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    ends = []
+
+    def failed(error):
+        ends.append(error)
+        raise MemoryError
+
+    endpoint.failed = failed
+    endpoint.raises = MemoryError()
+    reported = []
+    poller.set_reporter(lambda message, error: reported.append(message))
+    poller.current().add(endpoint, POLLIN)
+    writer.write(b"x")
+    await writer.drain()
+    await until(lambda: ends)
+
+    def tick(now):
+        raise OSError("in tick")
+
+    endpoint.raises = None
+    endpoint.tick = tick
+    count = len(ends)
+    await until(lambda: len(ends) > count + 1)  # the ticker goes on
+    endpoint.close()
+    poller.set_reporter(None)
+    assert reported and set(reported) == {"an endpoint could not be ended in order"}
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+class Scarce:
+    """In the place of poll: there is no memory for its answer, `failures` times."""
+
+    def __init__(self, poll, failures):
+        self.poll = poll
+        self.failures = failures
+
+    def ipoll(self, timeout):
+        if self.failures:
+            self.failures -= 1
+            raise MemoryError
+        return self.poll.ipoll(timeout)
+
+    def __getattr__(self, name):
+        return getattr(self.poll, name)
+
+
+async def test_a_poll_without_memory_is_made_again():
+    _, writer, sock, server = await connected()
+    endpoint = Endpoint(sock)
+    made = poller.current()
+    made.add(endpoint, POLLIN)
+    made.poller = scarce = Scarce(made.poller, 3)
+    writer.write(b"x")
+    await until(lambda: endpoint.events)
+    assert scarce.failures == 0
+    made.poller = scarce.poll
+    endpoint.close()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_deferred_calls_run_once_and_in_order():
     calls = []
     poller.current().defer(calls.append, 1)
