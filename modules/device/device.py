@@ -7,7 +7,7 @@ from asyncio import core
 import board
 import interfaces
 from micropython import const
-from transport import Group, set_reporter, suspend
+from transport import Group, poller, set_reporter, suspend
 from websockets import Server
 
 import build_info
@@ -22,6 +22,9 @@ from .routes.table import make_server
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
 MAX_MESSAGE = 32_768
+
+# A part of the device that failed is run again after so long.
+RESTART_MS = 1_000
 
 # POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session may have ended.
 _LOGGED_OUT = const(1008)
@@ -111,7 +114,7 @@ class Device:
         if self.lan is not None:
             self.lan.start()
         parts = [part for part in (self.wifi, self.lan, self.home) if part is not None]
-        tasks = [asyncio.create_task(part.run()) for part in parts]
+        tasks = [asyncio.create_task(_keep_running(part)) for part in parts]
         names = None
         if config.get("portal/dns_port") and self.wifi.address:
             from .net.portal import resolve
@@ -185,5 +188,16 @@ class Device:
         board.reset()
 
 
+async def _keep_running(part):
+    while True:
+        try:
+            await part.run()
+            return
+        except Exception as error:  # such as a lack of memory
+            poller.report(f"{type(part).__name__} failed and starts again", error)
+        await asyncio.sleep_ms(RESTART_MS)
+
+
 def _task_failed(loop, context):
-    report("a task failed", context["exception"])
+    # Not by log.report: what raises here ends the event loop.
+    poller.report("a task failed", context["exception"])
