@@ -194,7 +194,8 @@ async def _keep_running(part):
             await part.run()
             return
         except Exception as error:  # such as a lack of memory
-            poller.report(f"{type(part).__name__} failed and starts again", error)
+            # A literal: to format a text here could fail as well. The traceback names the part.
+            poller.report("a part of the device failed and starts again", error)
         await asyncio.sleep_ms(RESTART_MS)
 
 

@@ -2,8 +2,10 @@
 
 import interfaces
 import network
+from device import device as module
 from device.device import Device
 from device.settings.config import Config
+from transport import poller
 
 HOST_ONLY = True  # needs the host's board module
 
@@ -28,3 +30,27 @@ def test_an_interface_cannot_have_the_name_of_a_part_of_the_device():
             assert str(error) == f"interface {name}: the name is taken by the device"
         else:
             raise AssertionError(name)
+
+
+class Failing:
+    """A part that fails twice before it ends."""
+
+    runs = 0
+
+    async def run(self):
+        self.runs += 1
+        if self.runs < 3:
+            raise MemoryError
+
+
+async def test_a_part_that_fails_is_run_again_until_it_ends():
+    pause, module.RESTART_MS = module.RESTART_MS, 1
+    reported = []
+    poller.set_reporter(lambda message, error: reported.append(type(error)))
+    try:
+        part = Failing()
+        await module._keep_running(part)
+    finally:
+        module.RESTART_MS = pause
+        poller.set_reporter(None)
+    assert part.runs == 3 and reported == [MemoryError, MemoryError]
