@@ -33,6 +33,66 @@ def micropython(request):
     return run
 
 
+# A set that could not grow is as it was.
+GROW = """
+import micropython
+numbers = set()
+size = 0
+while True:
+    micropython.heap_lock()
+    try:
+        numbers.add(size)
+    except MemoryError:
+        micropython.heap_unlock()
+        if not size:
+            numbers.add(size)
+            size = 1
+            continue
+        break
+    micropython.heap_unlock()
+    size += 1
+print(sorted(numbers) == list(range(size)))
+numbers.update(range(1000))
+print(sorted(numbers) == list(range(1000)))
+"""
+
+
+def test_a_set_that_could_not_grow_is_whole(micropython):
+    assert micropython(GROW) == ["True", "True"]
+
+
+# Neither takes a descriptor that nothing holds.
+DESCRIPTORS = """
+import hostio, micropython, os, socket
+listener = socket.socket()
+listener.bind(socket.getaddrinfo("127.0.0.1", 0)[0][-1])
+listener.listen(1)
+listener.setblocking(False)
+client = socket.socket()
+port = hostio.local_port(listener.fileno())
+client.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+before = sorted(os.listdir("/proc/self/fd"))
+accept, outcome = listener.accept, []
+micropython.heap_lock()
+try:
+    accept()
+except MemoryError:
+    pass
+try:
+    socket.socket()
+except MemoryError:
+    pass
+micropython.heap_unlock()
+print(before == sorted(os.listdir("/proc/self/fd")))
+accepted, peer = accept()
+print(len(os.listdir("/proc/self/fd")) - len(before))
+"""
+
+
+def test_no_descriptor_is_lost_without_memory(micropython):
+    assert micropython(DESCRIPTORS) == ["True", "1"]
+
+
 # What is registered without the memory for it is not polled, and can be registered afterwards.
 REGISTER = """
 import micropython, select, socket
