@@ -16,15 +16,13 @@ from .access.access import Access
 from .access.origin import same_host
 from .hub import Hub
 from .log import log, report
+from .net import keep_running
 from .net.wifi import Wifi
 from .routes.table import make_server
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
 MAX_MESSAGE = 32_768
-
-# A part of the device that failed is run again after so long.
-RESTART_MS = 1_000
 
 # POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session may have ended.
 _LOGGED_OUT = const(1008)
@@ -114,7 +112,7 @@ class Device:
         if self.lan is not None:
             self.lan.start()
         parts = [part for part in (self.wifi, self.lan, self.home) if part is not None]
-        tasks = [asyncio.create_task(_keep_running(part)) for part in parts]
+        tasks = [asyncio.create_task(keep_running(part)) for part in parts]
         names = None
         if config.get("portal/dns_port") and self.wifi.address:
             from .net.portal import resolve
@@ -186,17 +184,6 @@ class Device:
         # Who doesn't answer the close frame doesn't hold up the restart.
         await asyncio.sleep_ms(500)
         board.reset()
-
-
-async def _keep_running(part):
-    while True:
-        try:
-            await part.run()
-            return
-        except Exception as error:  # such as a lack of memory
-            # A literal: to format a text here could fail as well. The traceback names the part.
-            poller.report("a part of the device failed and starts again", error)
-        await asyncio.sleep_ms(RESTART_MS)
 
 
 def _task_failed(loop, context):

@@ -5,6 +5,7 @@ the keys that change; what changes between two turns of the event loop travels i
 Events (`info`, `error`, `<interface>/msg`) pass once and aren't kept.
 """
 
+import gc
 import json
 from asyncio import create_task, sleep_ms
 
@@ -15,6 +16,9 @@ from .log import log
 
 # Bytes of a fragment, more or less: 512, and half of it on a small heap.
 PIECE = BLOCK_SIZE // 8
+
+# Changes that there was no memory to send are tried again after so long.
+RETRY_MS = 100
 
 
 def _json_pieces(values):
@@ -52,18 +56,22 @@ class Hub:
     def update(self, values):
         """Set state keys (a dict); None removes one, which clients are told as null."""
         state = self.state
+        changed = self._changed
         for key, value in values.items():
             if value is None:
-                if state.pop(key, None) is None:
+                if key not in state:
                     continue
             elif key in state and state[key] == value:
                 continue
+            # Before the change itself: without the memory for either, nobody misses one.
+            changed.add(key)
+            if value is None:
+                del state[key]
             else:
                 state[key] = value
-            self._changed.add(key)
-        if self._changed and not self._flushing:
-            self._flushing = True
+        if changed and not self._flushing:
             create_task(self._flush_soon())
+            self._flushing = True
 
     def publish(self, key, value):
         """What interfaces call: state, or an event when the key ends in /msg."""
@@ -85,13 +93,14 @@ class Hub:
 
     def flush(self):
         """Send the changes that haven't been sent."""
-        if self._changed:
-            changes = {key: self.state.get(key) for key in self._changed}
+        changed = self._changed
+        if changed:
             for missed in self._joining.values():
-                missed.update(self._changed)
-            self._changed.clear()
+                missed.update(changed)
             if self.clients:
-                websockets.broadcast(self.clients, json.dumps(changes))
+                changes = json.dumps({key: self.state.get(key) for key in changed})
+                websockets.broadcast(self.clients, changes)
+            changed.clear()
 
     @property
     def dropped(self):
@@ -99,8 +108,16 @@ class Hub:
 
     async def _flush_soon(self):
         await sleep_ms(0)
-        self._flushing = False
-        self.flush()
+        try:
+            while True:
+                try:
+                    self.flush()
+                    return
+                except MemoryError:
+                    gc.collect()
+                await sleep_ms(RETRY_MS)
+        finally:
+            self._flushing = False
 
     async def serve(self, client, handle):
         """Serve one client until it leaves.
@@ -118,10 +135,10 @@ class Hub:
         finally:
             del self._joining[id(client)]
         self.clients.add(client)
-        if missed:
-            await client.send(json.dumps({key: self.state.get(key) for key in missed}))
-        log("info", f"client joined: {client.request.path} ({len(self.clients)})")
         try:
+            if missed:
+                await client.send(json.dumps({key: self.state.get(key) for key in missed}))
+            log("info", f"client joined: {client.request.path} ({len(self.clients)})")
             async for message in client:
                 self.messages += 1
                 await handle(client, message)

@@ -27,11 +27,14 @@ def log(level, text):
         text: what happened, without secrets. Line breaks become spaces.
     """
     global _size
-    text = _clean(text)
-    text = " ".join(text.split())
-    line = f"{uptime():.1f} {level} {text}"[:MAX_LINE]
-    print(line, file=sys.stderr)
-    _lines.append(line)
+    try:
+        text = _clean(text)
+        text = " ".join(text.split())
+        line = f"{uptime():.1f} {level} {text}"[:MAX_LINE]
+        print(line, file=sys.stderr)
+        _lines.append(line)
+    except MemoryError:
+        return  # whatever is noted matters less than what goes on
     _size += len(line)
     while _size > MAX_SIZE or len(_lines) > MAX_LINES:
         _size -= len(_lines.pop(0))

@@ -195,12 +195,13 @@ class HTTPConnection:
     def connection_lost(self, error):
         self.transport = None
         if self._state == _BODY:
-            self._fail_body(HTTPError(400, "connection lost"))
+            # The class: the connection may be lost for want of memory.
+            self._fail_body(HTTPError)
         self._drop_pieces()
-        task, self._task = self._task, None
-        if task is not None:
+        if self._task is not None:
             # Not from here: asyncio may still hold it for the task that runs.
-            create_task(_cancel(task))
+            create_task(_cancel(self._task))
+            self._task = None
 
     # Requests
 
@@ -287,9 +288,11 @@ class HTTPConnection:
         """Answer with the head `response` (101) and let another protocol have the connection."""
         transport = self.transport
         self.server.count(101)
-        transport.set_timeout(None)
+        # First what may lack memory: then there is still somebody to tell.
+        protocol = make_protocol(transport)
+        transport.protocol = protocol
         transport.write(response)
-        transport.set_protocol(make_protocol(transport))
+        transport.set_protocol(protocol)
 
     # Bodies
 
@@ -370,7 +373,8 @@ class HTTPConnection:
         answer, defect = from_exception(error)
         if defect:
             report("request failed", error)
-        if self.transport is None:
+        transport = self.transport
+        if transport is None or transport.protocol is not self:
             return
         try:
             response = from_error(answer)

@@ -7,12 +7,12 @@ class HTTPError(Exception):
     """Raised by a handler (or the server) to answer with an error.
 
     Args:
-        status: 4xx or 5xx.
+        status: 4xx or 5xx; 400 when the class itself is raised.
         detail: one line for the client; the status's name when empty.
         headers: further (name, value) pairs.
     """
 
-    def __init__(self, status, detail="", headers=()):
+    def __init__(self, status=400, detail="", headers=()):
         super().__init__(status, detail)
         self.status = status
         self.detail = detail

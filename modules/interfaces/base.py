@@ -17,8 +17,10 @@ An interface that takes text awaits `self.message()` in its loop.
 """
 
 import asyncio
+import gc
 import sys
 
+from micropython import const
 from utf8 import is_utf8, printable
 
 # Texts that wait for the interface. A person types slower than any interface answers; what comes
@@ -30,6 +32,9 @@ QUEUE_LIMIT = 16
 MESSAGE_LIMIT = 1024
 
 TITLE_LIMIT = 64
+
+# The end of an interface that there is no memory to publish is tried again after so long.
+_RETRY_MS = const(100)
 
 
 class NotRunning(RuntimeError):
@@ -148,22 +153,27 @@ class Interface:
             self._changing = asyncio.Lock()
             self._ended = asyncio.Event()
             self._arrived = asyncio.Event()
-        async with self._changing:
+        # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
+        await self._changing.acquire()
+        try:
             if self.running:
                 return
             self._set_error("")
             self._queue.clear()
             self._entered = False
             self._ended.clear()
+            self._task = asyncio.create_task(self._supervise())
             self.running = True
             self.emit("running", True)
-            self._task = asyncio.create_task(self._supervise())
+        finally:
+            self._changing.release()
 
     async def stop(self):
         """End the interface and wait until it has cleaned up; nothing happens when it has."""
         if self._changing is None:
             return
-        async with self._changing:
+        await self._changing.acquire()
+        try:
             if not self.running:
                 return
             self._task.cancel()
@@ -171,7 +181,10 @@ class Interface:
                 await self._ended.wait()
             else:
                 # Cancelled before its first step, a task runs nothing at all.
-                self._end()
+                self.running = False
+                self.emit("running", False)
+        finally:
+            self._changing.release()
 
     async def _supervise(self):
         self._entered = True
@@ -181,12 +194,16 @@ class Interface:
             sys.print_exception(error, sys.stderr)
             self._set_error(f"{type(error).__name__}: {error}")
         finally:
-            self._end()
-
-    def _end(self):
-        self.running = False
-        self.emit("running", False)
-        self._ended.set()
+            self.running = False
+            self._ended.set()
+            while not self.running:
+                try:
+                    self.emit("running", False)
+                    break
+                except MemoryError:
+                    # Nobody else would ever tell that it isn't running.
+                    gc.collect()
+                await asyncio.sleep_ms(_RETRY_MS)
 
     def _set_error(self, text):
         text = printable(text.encode())

@@ -16,7 +16,8 @@ A protocol has these methods; none of them may block or keep a reference to the 
 - `sent()`: everything that had been queued is written.
 - `eof_received()`: the peer sends no more.
 - `timed_out()`: the deadline that the protocol set has passed.
-- `connection_lost(error)`: called exactly once, `error` is None after an orderly close.
+- `connection_lost(error)`: called once, `error` is None after an orderly close; and again when it
+  raised MemoryError.
 - `idle_since`: None, or the `time.ticks_ms()` since when the connection may be closed to make room
   for another; it may lie ahead.
 - `silent`, if need be: True while it may be closed when most others are silent too.

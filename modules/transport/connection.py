@@ -1,5 +1,6 @@
 """One TCP connection: a non-blocking socket between the event loop and a protocol."""
 
+import gc
 import socket
 from asyncio import core
 from errno import ECONNRESET
@@ -18,6 +19,9 @@ LOW_WATER = 2880
 
 # A peer that takes nothing for so long is gone; bounds how long a queue can be held in memory.
 WRITE_TIMEOUT_MS = 30_000
+
+# How often a protocol that lacks memory to end in order is told again that it is over.
+LOST_ATTEMPTS = 2
 
 # The same numbers on lwIP and Linux; the unix port's socket module doesn't name them.
 _IPPROTO_TCP = const(6)
@@ -212,31 +216,39 @@ class Connection:
 
         Queues a reference, not a copy: a buffer must not be changed afterwards. Does nothing on
         a closed connection. The queue's bound is the writer's to keep: see `queued`, `drained`.
+
+        Raises:
+            MemoryError: the data can't be queued; the connection is closed.
         """
         sock = self.sock
         if sock is None:
             return
-        if self._queue is None:
-            try:
-                n = sock.write(data)
-            except (OSError, ValueError) as error:
-                # Not from here: the caller may be in the middle of the protocol's work. Until
-                # then the queue fills, so that whoever awaits `drained` lets it happen.
-                poller.current().defer(self.failed, error)
-                n = None
-            data = memoryview(data)
-            if n == len(data):
-                return
-            if n:
-                data = data[n:]
-            self._queue = []
-            self._progress = ticks_ms()
-            self._watch(self._events | POLLOUT)
-        else:
-            data = memoryview(data)
-        if len(data):
-            self._queue.append(data)
-            self.queued += len(data)
+        try:
+            if self._queue is None:
+                try:
+                    n = sock.write(data)
+                except (OSError, ValueError) as error:
+                    # Not from here: the caller may be in the middle of the protocol's work. Until
+                    # then the queue fills, so that whoever awaits `drained` lets it happen.
+                    poller.current().defer(self.failed, error)
+                    n = None
+                data = memoryview(data)
+                if n == len(data):
+                    return
+                if n:
+                    data = data[n:]
+                self._queue = []
+                self._progress = ticks_ms()
+                self._watch(self._events | POLLOUT)
+            else:
+                data = memoryview(data)
+            if len(data):
+                self._queue.append(data)
+                self.queued += len(data)
+        except MemoryError as error:
+            # Whatever followed would come behind a gap.
+            self.abort()
+            raise error
 
     async def drained(self):
         """Wait until the socket has taken all but `LOW_WATER` bytes of the queue.
@@ -293,14 +305,27 @@ class Connection:
         self.sock = None
         sock.close()
         self._events = self.queued = 0
-        self._queue = self._tail = self.deadline = None
+        self._queue = None
+        # What has never been set would take memory.
+        if self._tail is not None:
+            self._tail = None
+        if self.deadline is not None:
+            self.deadline = None
         if self.group is not None:
             self.group.remove(self)
         if self._waiting:
             poller.wake(self._waiting)
         protocol, self.protocol = self.protocol, None
-        if protocol is not None:
-            protocol.connection_lost(error)
+        if protocol is None:
+            return
+        for _ in range(LOST_ATTEMPTS):
+            try:
+                protocol.connection_lost(error)
+                return
+            except MemoryError:
+                # What the connection held is free by now.
+                gc.collect()
+        protocol.connection_lost(error)
 
     # What the poller calls
 

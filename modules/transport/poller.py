@@ -55,6 +55,9 @@ class Poller(core.IOQueue):
     def add(self, endpoint, events):
         """Watch `endpoint.sock` for `events` (POLLIN, POLLOUT) until `discard`."""
         sock = endpoint.sock
+        if self._ticker is None:
+            # It ends by itself when there is nothing after all.
+            self._ticker = core.create_task(self._tick())
         # In this order: what poll reports has to be in the map, whichever of the two fails.
         self.map[id(sock)] = endpoint
         try:
@@ -62,8 +65,6 @@ class Poller(core.IOQueue):
         except BaseException:
             del self.map[id(sock)]
             raise
-        if self._ticker is None:
-            self._ticker = core.create_task(self._tick())
 
     def modify(self, sock, events):
         """Change the events that a watched socket is polled for; errors are always reported."""
@@ -108,8 +109,8 @@ class Poller(core.IOQueue):
             # asyncio would keep the task that ran last, with all it holds, until another runs.
             core.cur_task = None
         ready = self._ready
-        peek = core._task_queue.peek
-        first = peek()
+        tasks = core._task_queue
+        first = tasks.peek()
         if not ready:
             entries = self.map
             try:
@@ -136,7 +137,7 @@ class Poller(core.IOQueue):
                     _end(endpoint, error)
             # The task that it made runnable runs before the next socket is read, so that memory
             # holds one message on its way and not one of every connection.
-            task = peek()
+            task = tasks.peek()
             # One that has become due meanwhile stays first, whatever was made runnable behind it.
             if task is not first or (task and ticks_diff(task.ph_key, ticks_ms()) <= 0):
                 break

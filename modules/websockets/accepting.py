@@ -22,9 +22,9 @@ class ServerConnection(Connection):
 
     def connection_lost(self, error):
         super().connection_lost(error)
-        self.server.count(self.protocol)
         self.server.connections.discard(self)
         self.server.check_closed()
+        self.server.count(self.protocol)
 
 
 def begin(server, method, minor, target, fields, reply, origins):
@@ -42,20 +42,16 @@ def begin(server, method, minor, target, fields, reply, origins):
                 reply.wait()
                 create_task(_process(server, result, request, key, reply))
                 return
-        accepted = _accept(server, result, request, key)
+        reply.accept(*_accept(server, result, request, key))
     except Exception as error:
         _refuse(error, reply)
-    else:
-        reply.accept(*accepted)
 
 
 async def _process(server, coroutine, request, key, reply):
     try:
-        accepted = _accept(server, await coroutine, request, key)
+        reply.accept(*_accept(server, await coroutine, request, key))
     except Exception as error:
         _refuse(error, reply)
-    else:
-        reply.accept(*accepted)
 
 
 def _refuse(error, reply):
@@ -116,26 +112,34 @@ def _accepted(server, transport, request, subprotocol, agreed):
     # Collected only when memory runs out, it would leave holes that are too small for messages.
     gc.collect()
     connection = ServerConnection(transport, server, request, subprotocol, agreed)
-    server.connections.add(connection)
-    server.handlers += 1
     create_task(_handle(server, connection))
+    server.handlers += 1
+    server.connections.add(connection)
     return connection
 
 
 async def _handle(server, connection):
     code = frames.NORMAL_CLOSURE
     try:
-        await server.handler(connection)
-    except (Exception, core.CancelledError) as error:
-        from .exceptions import ConnectionClosed
+        try:
+            await server.handler(connection)
+        except (Exception, core.CancelledError) as error:
+            from .exceptions import ConnectionClosed
 
-        if not isinstance(error, ConnectionClosed):
-            report("connection handler failed", error)
-            code = frames.INTERNAL_ERROR
-    # Nobody waits for the end: the deadline sees to it.
-    connection.start_closing(code)
-    server.handlers -= 1
-    server.check_closed()
+            if isinstance(error, MemoryError):
+                report("no memory for a connection", error)
+                code = frames.TRY_AGAIN_LATER
+            elif not isinstance(error, ConnectionClosed):
+                report("connection handler failed", error)
+                code = frames.INTERNAL_ERROR
+        # Nobody waits for the end: the deadline sees to it.
+        connection.start_closing(code)
+    except MemoryError:
+        if connection.transport is not None:
+            connection.transport.abort()
+    finally:
+        server.handlers -= 1
+        server.check_closed()
 
 
 class _Proposed:

@@ -66,13 +66,8 @@ class _Handshake:
         transport.write(head)
 
     async def wait(self):
-        try:
-            while self._result is None:
-                await suspend(self._waiting)
-        except BaseException:
-            if self._transport is not None:
-                self._transport.abort()
-            raise
+        while self._result is None:
+            await suspend(self._waiting)
         if isinstance(self._result, Exception):
             raise self._result
         return self._result
@@ -107,12 +102,12 @@ class _Handshake:
             self._end(InvalidHandshake("bad handshake response: " + str(error)))
             return end
         transport = self._transport
-        self._transport = None
         request = Request(self._uri.target, {})
         response = Response(101, headers=Headers(head.fields))
         self._result = ClientConnection(
             transport, self._options, request, chosen, agreed, response
         )
+        self._transport = None
         transport.set_protocol(self._result)
         wake(self._waiting)
         return head.end
@@ -261,8 +256,12 @@ class connect:
             ssl=self._ssl if uri.secure else None,
             server_hostname=self._server_hostname or uri.host,
         )
-        protocol.begin(transport, head, self._open_timeout)
-        self._connection = await protocol.wait()
+        try:
+            protocol.begin(transport, head, self._open_timeout)
+            self._connection = await protocol.wait()
+        except BaseException:
+            transport.abort()
+            raise
         return self._connection
 
     def __iter__(self):

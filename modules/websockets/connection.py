@@ -510,15 +510,22 @@ class Connection:
         await self.wait_closed()
 
     def start_closing(self, code=frames.NORMAL_CLOSURE, reason=""):
-        """Begin to close without waiting: the peer gets `close_timeout` to answer."""
+        """Begin to close without waiting: the peer gets `close_timeout` to answer.
+
+        Without the memory for a close frame the connection just ends.
+        """
         if not frames.is_close_code(code):
             raise ValueError(f"close code {code} may not be sent")
         if len(reason.encode()) > 123:
             raise ValueError("a close reason has at most 123 bytes")
         transport = self.transport
         if transport is not None and self.protocol.state == OPEN:
-            self.protocol.close(code, reason)
-            self._write_output()
+            try:
+                self.protocol.close(code, reason)
+                self._write_output()
+            except MemoryError:
+                transport.abort()
+                return
             transport.set_timeout(self.options.close_timeout)
             # The answer must be read even when nobody takes the messages before it.
             self._messages.clear()
@@ -571,14 +578,18 @@ def broadcast(connections, message, text=None):
         if transport.queued > connection.options.write_limit or connection._fragmenting:
             connection.dropped += 1
             connection.start_closing(frames.TRY_AGAIN_LATER, "too slow")
-        elif protocol.is_client:
-            connection._write(protocol.encode(opcode, message))
+            continue
+        if protocol.is_client:
+            frame = protocol.encode(opcode, message)
         else:
             window = None if protocol.deflate is None else protocol.deflate.bits
             frame = shared.get(window)
             if frame is None:
                 frame = shared[window] = protocol.encode(opcode, message)
+        try:
             connection._write(frame)
+        except MemoryError:
+            pass  # that one is closed; the others get it
 
 
 __all__ = ("Close", "Connection", "broadcast")

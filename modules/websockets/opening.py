@@ -53,8 +53,11 @@ class Opening:
     def accept(self, response, make_protocol):
         transport = self.transport
         if transport is not None:
+            # First what may lack memory: then there is still somebody to tell.
+            protocol = make_protocol(transport)
+            transport.protocol = protocol
             transport.write(response)
-            transport.set_protocol(make_protocol(transport))
+            transport.set_protocol(protocol)
 
     def refuse(self, status, detail, headers):
         if self.transport is not None:

@@ -2,7 +2,7 @@
 
 import interfaces
 import network
-from device import device as module
+from device import net as module
 from device.device import Device
 from device.settings.config import Config
 from transport import poller
@@ -49,7 +49,7 @@ async def test_a_part_that_fails_is_run_again_until_it_ends():
     poller.set_reporter(lambda message, error: reported.append(type(error)))
     try:
         part = Failing()
-        await module._keep_running(part)
+        await module.keep_running(part)
     finally:
         module.RESTART_MS = pause
         poller.set_reporter(None)

@@ -5,5 +5,5 @@ class HTTPError(Exception):
     detail: str
     headers: Sequence[tuple[str, str]]
     def __init__(
-        self, status: int, detail: str = "", headers: Sequence[tuple[str, str]] = ()
+        self, status: int = 400, detail: str = "", headers: Sequence[tuple[str, str]] = ()
     ) -> None: ...

@@ -4,6 +4,7 @@ import asyncio
 
 import board
 from device.log import log
+from device.net import keep_running
 from device.net.wifi import Wifi
 from websockets import Server
 
@@ -17,7 +18,7 @@ async def _echo(connection):
 async def _run(config):
     wifi = Wifi(config, lambda state: None, log)
     wifi.start()
-    task = asyncio.create_task(wifi.run())
+    task = asyncio.create_task(keep_running(wifi))
     server = Server(_echo, max_size=config.get("echoserver/max_size"))
     listener = server.listen(
         config.get("echoserver/listen_addr"), config.get("echoserver/listen_port")

@@ -182,8 +182,12 @@ class Password:
         if not MIN_PASSWORD <= len(encoded) <= MAX_PASSWORD:
             raise HTTPError(400, f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} bytes")
         salt = urandom(_SALT_SIZE)
-        async with _deriving:
+        # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
+        await _deriving.acquire()
+        try:
             return Password(salt, ITERATIONS, await derive(encoded, salt, ITERATIONS))
+        finally:
+            _deriving.release()
 
     @staticmethod
     def load(stored):
@@ -217,9 +221,12 @@ class Password:
             raise HTTPError(429, "too many attempts", (("Retry-After", str(wait)),))
         salt, iterations, expected = self._hash
         encoded = text.encode()
-        async with _deriving:
+        await _deriving.acquire()
+        try:
             # One that is too long can't be right, and takes as long to refuse.
             derived = await derive(encoded[:MAX_PASSWORD], salt, iterations)
+        finally:
+            _deriving.release()
         if not equal(derived, expected) or len(encoded) > MAX_PASSWORD:
             log("error", "wrong admin password")
             raise HTTPError(401, "wrong password")

@@ -91,7 +91,10 @@ class Home:
                 log("info", f"phone home: {type(error).__name__}: {error}")
             else:
                 began = ticks_ms()
-                await self._serve(connection)
+                try:
+                    await self._serve(connection)
+                finally:
+                    connection.start_closing()
                 if ticks_diff(ticks_ms(), began) > GOOD_SECONDS * 1000:
                     attempt = 0
             try:
@@ -113,16 +116,15 @@ class Home:
     async def _serve(self, connection):
         from websockets import WebSocketException
 
-        self.connection = connection
-        self._hub.update({"home/connected": True})
         try:
+            self.connection = connection
+            self._hub.update({"home/connected": True})
             await self._hub.serve(connection, self._handle)
         except WebSocketException:
             pass
         finally:
             self.connection = None
             self._hub.update({"home/connected": False})
-            connection.start_closing()
 
 
 __all__ = ("Home", "delay", "uri")

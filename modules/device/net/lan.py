@@ -161,6 +161,6 @@ class Lan:
                     self._changed()
             changed = {key: state[key] for key in state if state[key] != self._published.get(key)}
             if changed:
-                self._published = state
                 self._publish(changed)
+                self._published = state
             await asyncio.sleep_ms(self.WATCH_MS)

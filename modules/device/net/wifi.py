@@ -221,8 +221,8 @@ class Wifi:
         state = self.status()
         changed = {key: state[key] for key in state if state[key] != self._published.get(key)}
         if changed:
-            self._published = state
             self._publish(changed)
+            self._published = state
 
     # Supervision
 
@@ -267,11 +267,16 @@ class Wifi:
 
     async def _attempt(self):
         """Try once to join; after a failure the radio is off the air until the next attempt."""
-        async with self._ordering():
+        # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
+        orders = self._ordering()
+        await orders.acquire()
+        try:
             ssid, password = self._credentials()
             reason = await self._join(ssid, password, supervised=True)
             if reason:
                 await self._leave()
+        finally:
+            orders.release()
         if not reason:
             return
         if self._waiting:
@@ -383,8 +388,12 @@ class Wifi:
         self._waiting += 1
         try:
             # A scan while the station is joining finds nothing: the supervisor leaves first.
-            async with self._ordering():
+            orders = self._ordering()
+            await orders.acquire()
+            try:
                 found = self._station.scan()
+            finally:
+                orders.release()
         except (OSError, RuntimeError) as error:
             raise WifiError(f"scan: {error}")
         finally:
@@ -436,7 +445,9 @@ class Wifi:
         self._waiting += 1
         reason = "cancelled"
         try:
-            async with self._ordering():
+            orders = self._ordering()
+            await orders.acquire()
+            try:
                 if leaving is not None and self._station.isconnected():
                     await leaving()
                 reason = await self._try(ssid, password)
@@ -444,6 +455,8 @@ class Wifi:
                     await self._leave()
                 else:
                     self._tested = (ssid, password)
+            finally:
+                orders.release()
         finally:
             self._waiting -= 1
             # Whatever was tried before, the stored network is due now.
@@ -474,12 +487,14 @@ class Wifi:
         return True
 
     def _set_test_state(self, running, result, reason):
-        self._test_state = {
-            "wifi/test/running": running,
-            "wifi/test/result": result,
-            "wifi/test/reason": reason,
-        }
-        self._refresh()
+        state = self._test_state
+        state["wifi/test/running"] = running
+        state["wifi/test/result"] = result
+        state["wifi/test/reason"] = reason
+        try:
+            self._refresh()
+        except MemoryError:
+            pass  # `run` publishes it
 
     def store(self, ssid, password=""):
         """Save the network to join from now on.

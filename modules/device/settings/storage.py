@@ -73,22 +73,28 @@ def save(path, value):
     """Replace a JSON object on flash.
 
     Raises:
-        OSError: it can't be written, for instance ENOSPC; the old content is still there.
+        OSError, MemoryError: it can't be written, for instance ENOSPC; the old content is still
+            there.
     """
     forget(path)
     new = path + NEW
+    backup = path + BACKUP
+    kept = False
     try:
         with open(new, "w") as file:
             json.dump(value, file)
             file.flush()  # to the medium: fsync, lfs_file_sync
-    except OSError:
+        try:
+            os.rename(path, backup)
+            kept = True
+        except OSError:
+            pass  # the first time there is nothing to keep
+        os.rename(new, path)
+    except (OSError, MemoryError):
+        if kept:
+            os.rename(backup, path)
         _remove(new)
         raise
-    try:
-        os.rename(path, path + BACKUP)
-    except OSError:
-        pass  # the first time there is nothing to keep
-    os.rename(new, path)
     if hasattr(os, "sync"):
         os.sync()
 

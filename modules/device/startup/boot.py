@@ -95,13 +95,14 @@ class Boot:
             self._watchdog.feed()
             if elapsed >= STABLE_MS:
                 elapsed = 0
-                if not lasted and not self.safe:
-                    self._set_count(0)
-                lasted = True
                 try:
+                    if not lasted and not self.safe:
+                        self._set_count(0)
+                    lasted = True
                     copies.update()
                 except (OSError, MemoryError) as error:
-                    self._report("error", f"the settings can't be copied: {error}")
+                    # By what never raises: without this task the watchdog would end the device.
+                    poller.report("the settings can't be copied", error)
             await asyncio.sleep_ms(FEED_MS)
             elapsed += FEED_MS
 
