@@ -15,7 +15,7 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 test lint format fuzz conformance bench picture clean source assets
+.PHONY: help run host host32 host-failing host-sanitized test lint format fuzz oom conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
 .PHONY: provision flasher qemu qemu-test
 
@@ -32,6 +32,12 @@ host: source assets ## Build build/host/websock, the frozen image as a program f
 host32: source assets ## Build build/host32/websock, with objects as large as on the ESP32
 	@$(PYTHON) ci/build_host.py 32
 
+host-failing: source assets
+	@$(PYTHON) ci/build_host.py failing
+
+host-sanitized: source assets
+	@$(PYTHON) ci/build_host.py sanitized
+
 test: ## Build both images and run every test; ARGS goes to pytest
 	@ci/test.sh $(ARGS)
 
@@ -43,6 +49,10 @@ format: ## Put the Python code in order
 
 fuzz: host ## Feed the HTTP server a million damaged requests; ARGS="COUNT SEED"
 	@$(PYTHON) tests/fuzz/run.py $(ARGS)
+
+oom: host-failing ## Fail every allocation of the device once, and every two; ARGS="--step 7 login"
+	@ci/test.sh --only-environment
+	@build/venv-test/bin/python tests/failing/survive.py $(ARGS)
 
 conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
 	@$(PYTHON) tests/conformance/run.py $(ARGS)

@@ -1,8 +1,10 @@
 """Build the host image: the frozen firmware as a program for this computer.
 
 ``build_host.py 64`` makes build/host/{micropython,websock}, ``build_host.py 32`` the same in
-build/host32 with objects as large as on the ESP32. MicroPython's own make does the work, inside
-build/src/unix; what it prints goes to build/<name>.log and is shown when it fails.
+build/host32 with objects as large as on the ESP32. Two more are for tests only: ``failing``, whose
+allocations can be made to fail, and ``sanitized``, which ends at the first access out of bounds.
+MicroPython's own make does the work, inside build/src/unix; what it prints goes to
+build/<name>.log and is shown when it fails.
 """
 
 import dataclasses
@@ -27,13 +29,27 @@ NATIVE_CODE = {"x86_64": "x64", "AMD64": "x64", "i686": "x86", "armv7l": "armv6"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One host image: `name` is its folder below build/, `bits` 64 (native) or 32."""
+    """One host image: `name` is its folder below build/, `bits` 64 (native) or 32.
+
+    `options` are further ones for make, `flags` for the compiler.
+    """
 
     name: str
     bits: int
+    options: tuple = ()
+    flags: str = ""
 
 
-TARGETS = {"64": Target("host", 64), "32": Target("host32", 32)}
+# MicroPython's objects are smaller than C's, and where it shifts and adds to NULL it knows what
+# gcc does.
+SANITIZE = "-fsanitize=address,undefined -fno-sanitize=alignment,shift,pointer-overflow"
+
+TARGETS = {
+    "64": Target("host", 64),
+    "32": Target("host32", 32),
+    "failing": Target("host-failing", 64, ("FAILING_ALLOCATIONS=1",)),
+    "sanitized": Target("host-sanitized", 64, (f"LDFLAGS_EXTRA={SANITIZE}",), SANITIZE),
+}
 
 
 def compiler():
@@ -75,7 +91,7 @@ def host_command(target, root, tree, cc, march, jobs):
         f"-j{jobs}",
         f"CC={cc}",
         # A newer compiler than MicroPython's release knows new warnings.
-        "CFLAGS_EXTRA=-Wno-error",
+        f"CFLAGS_EXTRA=-Wno-error {target.flags}".rstrip(),
         f"BUILD=build-{target.name}",
         f"VARIANT_DIR={board}",
         f"BOARD_DIR={board}",
@@ -92,7 +108,7 @@ def host_command(target, root, tree, cc, march, jobs):
         command.append(f"MPY_CROSS_FLAGS=-march={march}")
     if target.bits == 32:
         command.append("MICROPY_FORCE_32BIT=1")
-    return command
+    return [*command, *target.options]
 
 
 def build_environment(source):

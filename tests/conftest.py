@@ -12,6 +12,9 @@ from support import ROOT, Image, wait_until
 
 __all__ = ["wait_until"]
 
+# What the tests of these share is dear: a browser, a device that was warmed up, the processor.
+TOGETHER = ("tests/browser/", "tests/failing/", "tests/integration/test_bench.py")
+
 IMAGES = pytest.StashKey[list]()
 
 
@@ -55,7 +58,7 @@ class Scheduling(LoadScopeScheduling):
         path, _, name = nodeid.partition("::")
         if path.startswith("tests/unit/"):
             return path + re.search(r"\[\w+\]$", name)[0]
-        if path.startswith("tests/browser/") or path == "tests/integration/test_bench.py":
+        if path.startswith(TOGETHER):
             return path
         return nodeid
 

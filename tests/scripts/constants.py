@@ -9,7 +9,7 @@ from device.device import Device
 from lazy import load
 
 
-def app_main(config):
+def set_constants(config):
     for module, values in config.section("constants").items():
         for name, value in values.items():
             owner = load(module, None)
@@ -18,4 +18,8 @@ def app_main(config):
                 owner = getattr(owner, part)
             getattr(owner, last)  # there is one
             setattr(owner, last, value)
+
+
+def app_main(config):
+    set_constants(config)
     asyncio.run(Device(config).run())
