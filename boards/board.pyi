@@ -107,3 +107,9 @@ class Store(Protocol):
 
 class Watchdog(Protocol):
     def feed(self) -> None: ...
+
+def keeps_place(peer: tuple[str, int]) -> bool | None:
+    """Whether one place is kept for this client and its like; None while it is for nobody.
+
+    The device's own access point is how its owner gets in when the network is full of others.
+    """

@@ -22,16 +22,18 @@ def main():
     if board.chip is None:
         _run(Config(board.overrides))
         return
-    from device.startup.boot import Boot
-
-    boot = Boot(board.chip, log)
+    boot = None
     try:
-        boot.start()
         try:
+            from device.startup.boot import Boot
+
+            boot = Boot(board.chip, log)
+            boot.start()
             _run(Config(boot.overrides(board.overrides)), boot)
             boot.release()
         except Exception as error:
-            # The device's own app failed. After some of these starts the next is in safe mode.
+            # The device's own app failed, or memory on the way there. After some of these starts
+            # the next is in safe mode.
             try:
                 from device.startup import recovery
 
@@ -41,7 +43,8 @@ def main():
     except KeyboardInterrupt:
         # For the REPL. What nobody serves any more is closed; its tasks don't go on in the next
         # event loop.
-        boot.release()
+        if boot is not None:
+            boot.release()
         close_all()
         add_user_folders()
         raise

@@ -161,3 +161,11 @@ def frame(opcode, payload=b"", fin=True, mask=True, reserved=0):
 
 def close_frame(code, reason=""):
     return frame(CLOSE, struct.pack(">H", code) + reason.encode())
+
+
+def metric(image, name):
+    """One number of the device's /metrics."""
+    with Connection(image.http_port) as connection:
+        text = connection.get("/metrics").body.decode()
+    (line,) = [line for line in text.splitlines() if line.startswith(f"websock_{name} ")]
+    return int(line.split()[1])

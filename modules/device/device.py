@@ -6,6 +6,7 @@ from asyncio import core
 
 import board
 import interfaces
+from heap import BLOCK_SIZE
 from micropython import const
 from transport import Group, poller, set_reporter, suspend
 from websockets import Server
@@ -22,7 +23,7 @@ from .routes.table import make_server
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
-MAX_MESSAGE = 32_768
+MAX_MESSAGE = 8_192
 
 # POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session may have ended.
 _LOGGED_OUT = const(1008)
@@ -52,6 +53,7 @@ class Device:
         self.group = Group(
             config.get("limits/connections"), config.get("limits/secure_connections"), kept=1
         )
+        self.group.own = board.keeps_place
         self.hub = hub = Hub()
         hub.update(
             {
@@ -93,6 +95,7 @@ class Device:
             process_request=self._check_client,
             keep_headers=False,
             max_size=MAX_MESSAGE,
+            write_limit=BLOCK_SIZE,
         )
         self.web = make_server(self)
 

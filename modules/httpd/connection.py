@@ -14,10 +14,8 @@ from .errors import HTTPError, from_exception
 from .request import Request
 from .response import JOIN_LIMIT, from_error, make
 
-# A client that has connected or begun a head must finish it, however slowly it trickles in. After
-# the grace one whose head is still not complete makes room for others when there are too many.
+# A client that has connected or begun a head must finish it, however slowly it trickles in.
 HEAD_TIMEOUT_MS = 10_000
-HEAD_GRACE_MS = 2_000
 
 # A handler waits so long for a body's next bytes. Every byte gives the client more time, so that
 # it must keep up MIN_RATE on average and can't hold the connection by sending one now and then.
@@ -54,6 +52,12 @@ _NO_MEMORY = (
     b"Content-Length: 14\r\nRetry-After: 5\r\nConnection: close\r\n\r\nout of memory\n"
 )
 
+_NO_PLACE = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 30\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
+    b"others wait for the resources\n"
+)
+
 
 class HTTPConnection:
     """The protocol of a `transport.Connection` that speaks HTTP/1.1.
@@ -88,18 +92,20 @@ class HTTPConnection:
         if overloaded:
             self._overloaded = True
         self._state = _HEAD
-        self._partial = False  # a part of the next head is there
-        self._keep = True  # the connection goes on after the current request
-        self._expect = False  # the client waits for 100 Continue
-        self._body = None
-        self._piece = None  # body bytes that the handler hasn't taken
-        self._failure = None  # why the body will not be complete
-        self._waiting = None  # the handler's task, waiting for body bytes
-        self._pieces = None  # iterator of the response's body
         self._await_head()
 
-    # Further attributes while a request needs them; most requests don't.
+    # Further attributes once a request needs them; most requests don't.
+    held = 0  # bytes that the handler keeps of a body that isn't complete
+    _partial = False  # a part of the next head is there
+    _keep = True  # the connection goes on after the current request
+    _body = None
+    _pieces = None  # iterator of the response's body
     _overloaded = False  # whatever is asked gets 503
+    _expect = False  # the client waits for 100 Continue
+    _piece = None  # body bytes that the handler hasn't taken
+    _failure = None  # why the body will not be complete
+    _waiting = None  # the handler's task, waiting for body bytes
+    _asked = 0  # time.ticks_ms() since when it waits
     _patience = BODY_TIMEOUT_MS  # how long the client may still keep the handler waiting
     _task = None  # the handler's, while it sends the response's body
     _left = None  # bytes that _pieces still has to give, None when that isn't known
@@ -108,16 +114,18 @@ class HTTPConnection:
 
     @property
     def idle_since(self):
-        if self._state == _HEAD:
+        state = self._state
+        if state == _HEAD or state == _LINGER or state == _DISCARD:
             return self._idle_since
-        if self._state == _LINGER and not self._overloaded and not self.transport.queued:
-            # The last answer is sent; it lingers only for the client to read it.
-            return self._idle_since
+        if state == _BODY and self._piece is None and self._asked:
+            # Not by its last byte: one that trickles in has kept the handler waiting all along.
+            return ticks_add(self._asked, self._patience - BODY_TIMEOUT_MS)
         return None
 
-    @property
-    def silent(self):
-        return self._state == _HEAD and not self._partial
+    def make_way(self):
+        if self._state == _BODY or (self._state == _HEAD and self._partial):
+            self.transport.write(_NO_PLACE)
+            self.server.count(503)
 
     # From the transport
 
@@ -143,7 +151,8 @@ class HTTPConnection:
                         self._partial = True
                         self._await_head()
                     return start
-                self._partial = False
+                if self._partial:
+                    self._partial = False
                 start = request.end
                 self._begin(request)
                 if transport.protocol is not self:
@@ -206,7 +215,7 @@ class HTTPConnection:
     # Requests
 
     def _await_head(self):
-        self._idle_since = ticks_add(ticks_ms(), HEAD_GRACE_MS)
+        self._idle_since = ticks_ms()
         self.transport.set_timeout(HEAD_TIMEOUT_MS)
 
     @micropython.native
@@ -316,12 +325,24 @@ class HTTPConnection:
             transport.resume_reading()
             if self._waiting is None:
                 self._waiting = core.TaskQueue()
-            began = ticks_ms()
+            self._asked = began = ticks_ms()
             await suspend(self._waiting)
+            self._asked = 0
             self._patience -= ticks_diff(ticks_ms(), began)
         piece, self._piece = self._piece, None
         self._patience = min(BODY_TIMEOUT_MS, self._patience + len(piece) * 1000 // MIN_RATE)
         return piece
+
+    def hold(self, size):
+        """Note that the handler keeps `size` bytes of a body that isn't complete; for `Request`.
+
+        Raises:
+            ConnectionLost: that is too much, and the client has been told so.
+        """
+        self.held = size
+        transport = self.transport
+        if transport is not None and not transport.reserve(size):
+            raise ConnectionLost(ECONNRESET)
 
     def _receive_body(self, buf, start, end):
         body = self._body
@@ -371,7 +392,7 @@ class HTTPConnection:
 
     def _fail(self, request, error):
         answer, defect = from_exception(error)
-        if defect:
+        if defect and not isinstance(error, ConnectionLost):
             report("request failed", error)
         transport = self.transport
         if transport is None or transport.protocol is not self:
@@ -388,6 +409,7 @@ class HTTPConnection:
         transport = self.transport
         self._keep = False
         self._state = _LINGER
+        self._idle_since = ticks_ms()
         transport.set_timeout(LINGER_TIMEOUT_MS)
         transport.write(_NO_MEMORY)
         self.server.count(503)
@@ -507,8 +529,9 @@ class HTTPConnection:
             self._finish()
 
     def _drop_pieces(self):
-        pieces, self._pieces = self._pieces, None
+        pieces = self._pieces
         if pieces is not None:
+            self._pieces = None
             _close(pieces)
 
     # Streams
@@ -561,19 +584,22 @@ class HTTPConnection:
         elif self._keep:
             self._state = _DISCARD
             self._piece = None
+            self._idle_since = ticks_ms()
             transport.set_timeout(LINGER_TIMEOUT_MS)
             transport.resume_reading()
         elif complete:
             transport.close()
         else:
             self._state = _LINGER
+            self._idle_since = ticks_ms()
             transport.set_timeout(LINGER_TIMEOUT_MS)
             transport.resume_reading()
 
     @micropython.native
     def _await_request(self):
         self._state = _HEAD
-        self._body = self._piece = None
+        if self._body is not None:
+            self._body = self._piece = None
         transport = self.transport
         self._idle_since = ticks_ms()
         transport.set_timeout(IDLE_TIMEOUT_MS)

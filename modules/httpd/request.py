@@ -154,6 +154,7 @@ class Request:
         Raises:
             HTTPError: 413 over the limit, before anything is allocated for it; 408 when the
                 client stops sending.
+            transport.ConnectionLost: it is more than peers may leave unfinished.
         """
         connection = self.connection
         if limit is None:
@@ -161,19 +162,24 @@ class Request:
         length = connection.body_length
         if length is not None and length > limit:
             raise HTTPError(413, f"body over {limit} bytes")
-        body = bytearray(length or 0)
-        size = 0
-        while True:
-            piece = await connection.next_piece()
-            if piece is None:
-                return body
-            if length is None:
-                if size + len(piece) > limit:
-                    raise HTTPError(413, f"body over {limit} bytes")
-                body.extend(piece)
-            else:
-                body[size : size + len(piece)] = piece
-            size += len(piece)
+        connection.hold(length or 0)
+        try:
+            body = bytearray(length or 0)
+            size = 0
+            while True:
+                piece = await connection.next_piece()
+                if piece is None:
+                    return body
+                if length is None:
+                    if size + len(piece) > limit:
+                        raise HTTPError(413, f"body over {limit} bytes")
+                    connection.hold(size + len(piece))
+                    body.extend(piece)
+                else:
+                    body[size : size + len(piece)] = piece
+                size += len(piece)
+        finally:
+            connection.held = 0
 
     def __aiter__(self):
         return self

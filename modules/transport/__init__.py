@@ -18,12 +18,13 @@ A protocol has these methods; none of them may block or keep a reference to the 
 - `timed_out()`: the deadline that the protocol set has passed.
 - `connection_lost(error)`: called once, `error` is None after an orderly close; and again when it
   raised MemoryError.
-- `idle_since`: None, or the `time.ticks_ms()` since when the connection may be closed to make room
-  for another; it may lie ahead.
-- `silent`, if need be: True while it may be closed when most others are silent too.
+- `idle_since`: the `time.ticks_ms()` since when its peer has owed something or asked for nothing,
+  so that the connection may be closed to make room for another; None while it may not.
 - `quiet_since`, of a protocol whose connections last: the `time.ticks_ms()` of its peer's last
-  message. When none of those above can make room, the one that is quiet longest does;
-  `make_way()` lets it say so before it is closed.
+  message. When none that is idle can make room, the one that is quiet longest does. `probe()`, if
+  there is one, makes it idle if its peer is gone.
+- `held`, if need be: bytes that it keeps of what its peer hasn't finished.
+- `make_way()`, if need be: called before the connection is closed for the sake of others.
 
 A protocol hands the connection over by `Connection.set_protocol`; the next one gets the bytes that
 it didn't consume.

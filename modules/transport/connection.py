@@ -8,7 +8,8 @@ from select import POLLERR, POLLHUP, POLLOUT
 from time import ticks_add, ticks_diff, ticks_ms
 
 import micropython
-from heap import BLOCK_SIZE
+from heap import BLOCK_SIZE, SIZE
+from lazy import load
 from micropython import const
 
 from . import poller
@@ -20,8 +21,15 @@ LOW_WATER = 2880
 # A peer that takes nothing for so long is gone; bounds how long a queue can be held in memory.
 WRITE_TIMEOUT_MS = 30_000
 
+# A peer that takes nothing for so long, twice the first retransmission time-out of TCP, counts as
+# idle from then on.
+STALL_MS = 2_000
+
 # How often a protocol that lacks memory to end in order is told again that it is over.
 LOST_ATTEMPTS = 2
+
+# Bytes that connections may keep for their peers, in all, without a look at what others keep.
+_UNASKED = SIZE // 32
 
 # The same numbers on lwIP and Linux; the unix port's socket module doesn't name them.
 _IPPROTO_TCP = const(6)
@@ -60,10 +68,11 @@ class Connection:
 
     # Further attributes once they are needed; an idle connection does without.
     deadline = None  # time.ticks_ms() at which protocol.timed_out() is called
-    _tail = None  # received but not consumed
+    tail = None  # received but not consumed
     _progress = 0  # ticks_ms of the last byte that the peer took while bytes are queued
     _waiting = None  # tasks in drained()
     _closing = False
+    over = False  # there is no place for it, which is all that its peer is told
 
     def __init__(self, sock, group=None, address=None):
         sock.setblocking(False)
@@ -102,20 +111,34 @@ class Connection:
         self.resume_reading()
 
     def idle(self, now):
-        """How long it could have been closed to make room for another.
+        """How long its peer has owed something, or asked for nothing.
 
         Args:
             now: `time.ticks_ms()`.
 
         Returns:
-            Milliseconds; below 0 while it can't be closed.
+            Milliseconds; below 0 while it is the protocol's turn, or the connection is to last.
         """
+        if self._queue is not None:
+            return ticks_diff(now, self._progress) - STALL_MS
         since = None if self.protocol is None else self.protocol.idle_since
         return -1 if since is None else ticks_diff(now, since)
 
-    def silent(self):
-        """Whether its peer has asked for nothing that is not answered."""
-        return getattr(self.protocol, "silent", False)
+    def reserve(self, size):
+        """Make sure that there is memory for what the connection is going to keep for its peer.
+
+        Beyond what all may have (`budget.BUDGET`), the connection that keeps most is closed.
+
+        Args:
+            size: bytes that this one will keep in all.
+
+        Returns:
+            False when this one has been closed.
+        """
+        group = self.group
+        if group is None or size * len(group.connections) <= _UNASKED:
+            return True
+        return load("transport.budget", "reserve")(group, self, size)
 
     def quiet(self, now):
         """Milliseconds since the peer's last message; below 0 on a connection that doesn't last.
@@ -142,8 +165,8 @@ class Connection:
         """Deliver again, beginning with what was left over."""
         if self.sock is not None and not self._events & _IN:
             self._watch(self._events | _IN)
-            if self._tail:
-                poller.current().defer(self._deliver_tail, self._tail)
+            if self.tail:
+                poller.current().defer(self._deliver_tail, self.tail)
 
     @property
     def reading(self):
@@ -152,9 +175,9 @@ class Connection:
 
     def _deliver_tail(self, tail):
         # Only if nothing has happened since: not closed, paused or delivered.
-        if self._tail is not tail or not self._events & _IN:
+        if self.tail is not tail or not self._events & _IN:
             return
-        self._tail = None
+        self.tail = None
         _view[: len(tail)] = tail
         try:
             self._deliver(len(tail))
@@ -166,17 +189,17 @@ class Connection:
         protocol = self.protocol
         wanted = protocol.wanted
         if wanted is None:
-            if self._tail is None:
+            if self.tail is None:
                 n = self.sock.readinto(_block)
                 if n:
                     start = protocol.data_received(_block, 0, n)
                     if start < n:
                         self._keep(protocol, start, n)
             else:
-                kept = len(self._tail)
+                kept = len(self.tail)
                 n = self.sock.readinto(_view[kept:])
                 if n:
-                    tail, self._tail = self._tail, None
+                    tail, self.tail = self.tail, None
                     _view[:kept] = tail
                     self._deliver(kept + n)
             if n and self._events & _IN:
@@ -206,7 +229,8 @@ class Connection:
             protocol = self.protocol
             start = protocol.data_received(_block, start, end)
         if start < end and self.sock is not None:
-            self._tail = bytes(_view[start:end])
+            if self.reserve(end - start + getattr(protocol, "held", 0)):
+                self.tail = bytes(_view[start:end])
 
     # Writing
 
@@ -307,8 +331,8 @@ class Connection:
         self._events = self.queued = 0
         self._queue = None
         # What has never been set would take memory.
-        if self._tail is not None:
-            self._tail = None
+        if self.tail is not None:
+            self.tail = None
         if self.deadline is not None:
             self.deadline = None
         if self.group is not None:

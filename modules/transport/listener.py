@@ -6,25 +6,16 @@ from errno import EAGAIN
 from select import POLLIN
 from time import ticks_ms
 
-from micropython import const
+from lazy import load
 
 from . import poller
 from .connection import Connection
 
-# Connections over the limit that are still told so (503) instead of being dropped unheard.
+# Sockets beyond the limit: of clients that wait for a place, or are told that there is none (503).
 OVERFLOW = 2
 
 # Pending handshakes; lwIP keeps at most LWIP_TCP_ACCEPTMBOX_SIZE (6) anyway.
 BACKLOG = 6
-
-# A peer that has said something so recently is not closed to make room: for a request, and for a
-# connection that is to last itself. Clients that are too many would else take turns by the second.
-QUIET_MS = 10_000
-LASTING_QUIET_MS = 60_000
-
-# Ticks that a client waits for one of the places with TLS, 5 s. To tell it that there is none
-# would take TLS's memory, so it waits unaccepted and is dropped after that.
-_PATIENCE = const(10)
 
 
 class AddressError(OSError):
@@ -38,15 +29,24 @@ class Group:
         limit: how many are served at a time.
         secure_limit: how many of these may have TLS, because of its memory; None for all.
         kept: how many places connections that last leave to others (`may_last`).
+        own: None, or called with a peer's (host, port): whether one place is kept for it and its
+            like, or None while none is kept.
         connections: the open ones, oldest first.
+        waiting: what has been accepted and has no place yet, see `places`.
+        full: whether the one that waited last has waited in vain.
         accepted, refused, evicted: counters since start.
     """
+
+    own = None
+    full = False
+    serving = False  # whether the task of `places` runs
 
     def __init__(self, limit, secure_limit=None, kept=0):
         self.limit = limit
         self.secure_limit = secure_limit
         self.kept = kept
         self.connections = []
+        self.waiting = []
         self.accepted = 0
         self.refused = 0
         self.evicted = 0
@@ -54,57 +54,28 @@ class Group:
     def remove(self, connection):
         if connection in self.connections:
             self.connections.remove(connection)
+            if self.full and not connection.over:
+                self.full = False
 
-    def make_room(self, secure=False):
-        """Close the connection that has been idle longest, or else has been quiet longest.
+    def is_free(self, secure):
+        """Whether there is a place for any client at all, which nobody waits for."""
+        connections = self.connections
+        if self.waiting or len(connections) >= self.limit - (self.own is not None):
+            return False
+        limit = self.secure_limit
+        return not secure or limit is None or sum([c.secure for c in connections]) < limit
+
+    def may_last(self, host=None):
+        """Whether a connection may become one that lasts; one that is quiet is closed for it.
 
         Args:
-            secure: only one with TLS will do.
-
-        Returns:
-            False when there is none.
+            host: its peer's address.
         """
         now = ticks_ms()
-        candidates = [c for c in self.connections if c.secure or not secure]
-        found = None
-        longest = -1
-        for connection in candidates:
-            idle = connection.idle(now)
-            if idle > longest:
-                found, longest = connection, idle
-        if found is None:
-            # The requests of new connections are on their way; but not of as many as that.
-            silent = [c for c in candidates if c.silent()]
-            if len(silent) <= self.limit // 2:
-                return self._close_quiet(candidates, now)
-            found = silent[0]
-        self.evicted += 1
-        found.abort()
-        return True
-
-    def may_last(self):
-        """Whether a connection may become one that lasts; one that is quiet is closed for it."""
-        now = ticks_ms()
         lasting = [c for c in self.connections if c.quiet(now) >= 0]
-        return len(lasting) < max(1, self.limit - self.kept) or self._close_quiet(
-            lasting, now, LASTING_QUIET_MS
-        )
-
-    def _close_quiet(self, candidates, now, longest=QUIET_MS):
-        found = None
-        for connection in candidates:
-            quiet = connection.quiet(now)
-            if quiet > longest:
-                found, longest = connection, quiet
-        if found is None:
-            return False
-        self.evicted += 1
-        try:
-            found.protocol.make_way()
-        except MemoryError:
-            pass  # it goes without a word
-        found.abort()
-        return True
+        if len(lasting) < max(1, self.limit - self.kept):
+            return True
+        return load("transport.places", "make_lasting")(self, lasting, now, host)
 
 
 def bound_socket(host, port, kind, backlog=None):
@@ -148,12 +119,10 @@ class Listener:
         AddressError: the address isn't ours, or the port is taken.
     """
 
-    _waited = 0  # ticks that a client with TLS has waited
-
     def __init__(self, host, port, protocol_factory, group, backlog=BACKLOG, ssl=None):
         self._factory = protocol_factory
         self.group = group
-        self._ssl = ssl
+        self.ssl = ssl
         self._resting = False
         self.sock = bound_socket(host, port, socket.SOCK_STREAM, backlog)
         poller.current().add(self, POLLIN)
@@ -164,19 +133,13 @@ class Listener:
         if sock is not None:
             poller.current().discard(sock)
             sock.close()
+            if self.group.waiting:
+                load("transport.places", "dismiss")(self)
 
     def ready(self, events):
         group = self.group
-        secure = self._ssl is not None
-        over = False
-        if secure:
-            from .secure import accepted, is_full
-
-            over = is_full(group)
-            if not over:
-                self._waited = 0
-            elif self._waited < _PATIENCE:
-                self._waited += 1
+        if len(group.connections) + len(group.waiting) >= group.limit + OVERFLOW:
+            if not load("transport.places", "make_way")(group):
                 self._rest()
                 return
         try:
@@ -188,15 +151,35 @@ class Listener:
         except MemoryError:
             self._rest()
             return
-        over = over or (len(group.connections) >= group.limit and not group.make_room())
-        if over:
-            group.refused += 1
-            if secure or len(group.connections) >= group.limit + OVERFLOW:
+        if group.is_free(self.ssl is not None):
+            self.start(sock, address)
+        else:
+            try:
+                seat = load("transport.places", "seat")
+                client = (self, sock, address)
+            except BaseException:
                 sock.close()
-                return
+                raise
+            seat(client)
+
+    def start(self, sock, address, over=False):
+        """Begin to serve a client.
+
+        Args:
+            over: there is no place for it, which is all that it's told.
+        """
+        group = self.group
         try:
-            if secure:
-                connection = accepted(sock, group, address, self._ssl)
+            if over:
+                group.refused += 1
+                if self.ssl is not None:
+                    # To tell it would take TLS's memory.
+                    sock.close()
+                    return
+            if self.ssl is not None:
+                from .secure import accepted
+
+                connection = accepted(sock, group, address, self.ssl)
             else:
                 connection = Connection(sock, group, address)
         except BaseException as error:
@@ -208,9 +191,11 @@ class Listener:
                 poller.report(f"connection refused: {type(error).__name__}: {error}")
                 return
             raise
-        if not over:
-            group.accepted += 1
         try:
+            if over:
+                connection.over = True
+            else:
+                group.accepted += 1
             group.connections.append(connection)
             connection.start(self._factory(connection, over))
         except BaseException:
@@ -224,10 +209,16 @@ class Listener:
         self._resting = True
         poller.current().modify(self.sock, 0)
 
-    def tick(self, now):
-        if self._resting:
+    def resume(self):
+        """Look for clients again."""
+        if self._resting and self.sock is not None:
             self._resting = False
             poller.current().modify(self.sock, POLLIN)
+
+    def tick(self, now):
+        self.resume()
+        if self.group.waiting:
+            load("transport.places", "serve")(self.group)
 
     def failed(self, error):
         poller.report("connection refused", error)

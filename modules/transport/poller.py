@@ -227,6 +227,9 @@ def close_all():
         else:
             sock, entry.sock = entry.sock, None
             sock.close()
+            waiting = entry.group.waiting if hasattr(entry, "resume") else None
+            while waiting:
+                waiting.pop()[1].close()
     core.new_event_loop()
 
 

@@ -3,15 +3,15 @@
 from errno import ENOMEM
 from time import ticks_diff, ticks_ms
 
+from lazy import load
 from micropython import const
 
 from . import poller
 from .connection import Connection, ConnectionLost
 
-# A handshake is seconds of arithmetic for a chip. A client that has asked for nothing for so long
-# makes room for others, sooner than these are dropped (listener.py); its protocol's deadline ends
-# it anyway.
-HANDSHAKE_GRACE_MS = 4_000
+# How often a peer that takes its time for the handshake gets more of it, before it makes room for
+# others: a handshake in order takes no more than so many segments.
+_STEPS = const(8)
 
 # mbedTLS's own errors begin here (mbedtls/error.h); MBEDTLS_ERR_SSL_CONN_EOF.
 _MBEDTLS = const(-0x1000)
@@ -38,7 +38,8 @@ class SecureConnection(Connection):
     def __init__(self, sock, group, address, context, hostname=None):
         super().__init__(sock, group, address)
         self._plain = sock
-        self._began = ticks_ms()  # None once there was something to write: an answer
+        self._heard = ticks_ms()  # None once there was something to write: an answer
+        self._steps = _STEPS
         self.sock = context.wrap_socket(
             sock,
             server_side=hostname is None,
@@ -47,13 +48,18 @@ class SecureConnection(Connection):
         )
 
     def idle(self, now):
-        began = self._began
-        if began is not None and ticks_diff(now, began) < HANDSHAKE_GRACE_MS:
-            return -1
-        return super().idle(now)
+        heard = self._heard
+        return super().idle(now) if heard is None else ticks_diff(now, heard)
+
+    def ready(self, events):
+        super().ready(events)
+        if self._heard is not None and self._steps:
+            # Afterwards: the arithmetic of a handshake is not the peer's time.
+            self._steps -= 1
+            self._heard = ticks_ms()
 
     def write(self, data):
-        self._began = None
+        self._heard = None
         super().write(data)
 
     def abort(self, error=None):
@@ -86,13 +92,5 @@ def accepted(sock, group, address, context):
         try:
             return SecureConnection(sock, group, address, context)
         except (OSError, MemoryError):
-            if not group.make_room(True):
+            if not load("transport.places", "free_memory")(group):
                 raise
-
-
-def is_full(group):
-    """Whether a `Group` has no place for one more with TLS; an idle one is closed for it."""
-    limit = group.secure_limit
-    if limit is None or sum([connection.secure for connection in group.connections]) < limit:
-        return False
-    return not group.make_room(True)

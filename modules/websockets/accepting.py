@@ -42,14 +42,14 @@ def begin(server, method, minor, target, fields, reply, origins):
                 reply.wait()
                 create_task(_process(server, result, request, key, reply))
                 return
-        reply.accept(*_accept(server, result, request, key))
+        reply.accept(*_accept(server, result, request, key, reply))
     except Exception as error:
         _refuse(error, reply)
 
 
 async def _process(server, coroutine, request, key, reply):
     try:
-        reply.accept(*_accept(server, await coroutine, request, key))
+        reply.accept(*_accept(server, await coroutine, request, key, reply))
     except Exception as error:
         _refuse(error, reply)
 
@@ -72,7 +72,7 @@ def _refuse(error, reply):
         reply.refuse(500, "the server failed", ())
 
 
-def _accept(server, result, request, key):
+def _accept(server, result, request, key, reply):
     # The head of the response that accepts a request, and what then makes the connection.
     # `result` is what process_request returned.
     if result is not None:
@@ -82,7 +82,8 @@ def _accept(server, result, request, key):
             body if isinstance(body, str) else str(body, "utf-8"),
             headers.items() if hasattr(headers, "items") else headers,
         )
-    if not server.group.may_last():
+    peer = reply.remote_address
+    if not server.group.may_last(None if peer is None else peer[0]):
         raise handshake.Refused(503, "too many connections", ())
     subprotocol = _subprotocol(server, request)
     agreed = extension = None

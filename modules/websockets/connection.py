@@ -22,7 +22,7 @@ class Pong:
     def __init__(self, connection, payload):
         self.payload = payload
         self._connection = connection
-        self._sent = ticks_ms()
+        self.sent_at = ticks_ms()
         self._latency = None
         self._waiting = core.TaskQueue()
 
@@ -33,7 +33,7 @@ class Pong:
 
     def age(self):
         """Seconds since the ping was sent."""
-        return ticks_diff(ticks_ms(), self._sent) / 1000
+        return ticks_diff(ticks_ms(), self.sent_at) / 1000
 
     async def _wait(self):
         while self._latency is None:
@@ -75,8 +75,6 @@ class Connection:
         dropped: messages that `broadcast` didn't send because the queue was full.
     """
 
-    idle_since = None  # closed only by its own rules
-
     # Further attributes once they are needed; an idle connection does without.
     subprotocol = None
     wanted = None
@@ -85,6 +83,7 @@ class Connection:
     _others = None  # tasks that wait for the end, or for a fragmented message to be sent
     _pings = None  # Pongs not answered yet, oldest first; not the keepalive's
     _keepalive = None
+    _unfinished = None  # the message that the keepalive's last ping has found incomplete
     _fragmenting = False
 
     def __init__(self, transport, options, request, subprotocol, deflate, is_client):
@@ -115,7 +114,12 @@ class Connection:
                 break
         if protocol.output:
             self._write_output()
-        self.wanted = protocol.wanted
+        wanted = protocol.wanted
+        if protocol.message is not None and self.transport is not None:
+            # What it holds of a message that isn't complete.
+            if not self.transport.reserve(self.held):
+                return end
+        self.wanted = wanted
         return start
 
     @micropython.native
@@ -143,15 +147,46 @@ class Connection:
         elif protocol.fault is not None:
             self._fail()
         elif self._keepalive is None:
-            payload = urandom(4)
-            self._keepalive = Pong(self, payload)
-            self._write(protocol.encode(PING, payload))
-            self.transport.set_timeout(options.ping_timeout)
+            message = protocol.message
+            if message is not None and message is self._unfinished:
+                # Its end has been due since the ping before.
+                protocol.close(frames.TRY_AGAIN_LATER, "message not completed in time")
+                self._write_output()
+                self.transport.set_timeout(options.close_timeout)
+                return
+            self._unfinished = message
+            self._ping()
         else:
             # The peer is most likely gone: nothing to wait for.
             protocol.close(frames.INTERNAL_ERROR, "keepalive ping timeout")
             self._write_output()
             self.transport.abort()
+
+    @property
+    def idle_since(self):
+        # It lasts, as long as its peer answers.
+        return None if self._keepalive is None else self._keepalive.sent_at
+
+    @property
+    def held(self):
+        message = self.protocol.message
+        size = 0 if message is None else len(message)
+        for message in self._messages:
+            size += len(message)
+        return size
+
+    def probe(self):
+        """Ask whether the peer is still there, unless that is so already or nobody wants it."""
+        protocol = self.protocol
+        if protocol.state == OPEN and protocol.fault is None and self._keepalive is None:
+            if self.options.ping_timeout is not None:
+                self._ping()
+
+    def _ping(self):
+        payload = urandom(4)
+        self._keepalive = Pong(self, payload)
+        self._write(self.protocol.encode(PING, payload))
+        self.transport.set_timeout(self.options.ping_timeout)
 
     def make_way(self):
         self.protocol.close(frames.TRY_AGAIN_LATER, "another connection needs the place")
@@ -174,8 +209,11 @@ class Connection:
             self.quiet_since = ticks_ms()
             # After our close frame nobody receives any more.
             if self.protocol.close_sent is None:
-                self._messages.append(message)
-                if len(self._messages) >= self.options.max_queue:
+                messages = self._messages
+                messages.append(message)
+                if len(messages) > 1 and not self.transport.reserve(self.held):
+                    return
+                if len(messages) >= self.options.max_queue:
                     self.transport.pause_reading()
                 if self._receivers.peek():
                     wake(self._receivers)

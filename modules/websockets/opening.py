@@ -17,18 +17,19 @@ class Opening:
     """
 
     wanted = None
-    idle_since = None
 
     def __init__(self, transport, server, overloaded):
         self.transport = transport
         self._server = server
         self._overloaded = overloaded
         self._refused = False
+        # Its request is on its way; None while it is the server's turn.
+        self.idle_since = ticks_ms()
         transport.set_timeout(server.open_timeout)
 
     @property
     def remote_address(self):
-        return self.transport.remote_address
+        return None if self.transport is None else self.transport.remote_address
 
     def data_received(self, buf, start, end):
         if self._refused:
@@ -47,6 +48,7 @@ class Opening:
             return end
         transport = self.transport
         transport.set_timeout(None)
+        self.idle_since = None
         server.begin(head.method, head.minor, head.target, head.fields, self)
         return head.end
 
@@ -72,9 +74,8 @@ class Opening:
         self._refused = True
         self.transport.write(handshake.refusal(status, detail, headers))
         self.transport.set_timeout(LINGER_TIMEOUT_MS)
-        if not self._overloaded and not self.transport.queued:
-            # It needn't keep its place for that.
-            self.idle_since = ticks_ms()
+        # It needn't keep its place for that.
+        self.idle_since = ticks_ms()
 
     def sent(self):
         pass

@@ -55,6 +55,7 @@ class Protocol:
             peer's close frame, which is an event after a FAULT too; FAULT, see `fault`; or None.
         data: a str for TEXT, a bytearray for BINARY and PONG.
         output: buffers to be sent, in order; the caller empties it.
+        message: a bytearray, the message being received as far as its frames have begun, or None.
         wanted: a memoryview to read the next bytes into (then call `filled`), or None.
         state: OPEN; CLOSING once a close frame was sent or received; CLOSED when there is nothing
             to wait for any more.
@@ -74,7 +75,7 @@ class Protocol:
     _opcode = 0  # of the message being received: TEXT or BINARY, and _COMPRESSED
     _fin = False  # of the current frame
     _key = None
-    _frame = 0  # where in _message the frame begins
+    _frame = 0  # where in `message` the frame begins
     _fill = 0  # where its next byte goes
     _utf8 = 0  # state of the text's validation
     _deaf = False  # nothing is parsed any more
@@ -88,7 +89,7 @@ class Protocol:
         self.event = None
         self.output = []
         self.wanted = None
-        self._message = None  # bytearray of the message being received
+        self.message = None
         self._left = 0  # how many of the current frame's bytes are missing
 
     # Receiving
@@ -110,11 +111,11 @@ class Protocol:
                     n = min(self._left, end - start)
                     if n:
                         fill = self._fill
-                        self._message[fill : fill + n] = memoryview(buf)[start : start + n]
+                        self.message[fill : fill + n] = memoryview(buf)[start : start + n]
                         start += n
                         self._take(n)
                     if self._left:
-                        self.wanted = memoryview(self._message)[self._fill :]
+                        self.wanted = memoryview(self.message)[self._fill :]
                         return start
                     self.wanted = None
                     if self._end_frame():
@@ -206,7 +207,7 @@ class Protocol:
                 self.wanted = None
                 self._end_frame()
             elif n:
-                self.wanted = memoryview(self._message)[self._fill :]
+                self.wanted = memoryview(self.message)[self._fill :]
         except Violation as violation:
             self._fault(*violation.args)
         except MemoryError:
@@ -214,7 +215,7 @@ class Protocol:
 
     def _fault(self, code, reason):
         self._deaf = True
-        self._message = self.wanted = None
+        self.message = self.wanted = None
         self.fault = Close(code, reason)
         self.event = FAULT
 
@@ -251,7 +252,7 @@ class Protocol:
 
     @micropython.native
     def _begin_frame(self, opcode, first, length):
-        message = self._message
+        message = self.message
         # Section 5.4: a message's frames follow one another.
         if opcode == CONT:
             if message is None:
@@ -267,7 +268,7 @@ class Protocol:
         if size > _LONGEST:
             raise MemoryError
         if message is None:
-            self._message = bytearray(length)
+            self.message = bytearray(length)
             self._opcode = first & (_COMPRESSED | 0x0F)
             self._utf8 = 0
             self._frame = self._fill = 0
@@ -283,10 +284,10 @@ class Protocol:
         self._fill = stop = start + n
         self._left -= n
         if self._key is not None:
-            frames.mask(self._message, start, stop, self._key, start - self._frame)
+            frames.mask(self.message, start, stop, self._key, start - self._frame)
         if self._opcode == TEXT:
             # Section 8.1; checked as it arrives, so that a bad message ends at once.
-            self._utf8 = validate(self._message, start, stop, self._utf8)
+            self._utf8 = validate(self.message, start, stop, self._utf8)
             if self._utf8 < 0:
                 raise Violation(frames.INVALID_DATA, "text is not UTF-8")
 
@@ -294,7 +295,7 @@ class Protocol:
     def _end_frame(self):
         if not self._fin:
             return False
-        message, self._message = self._message, None
+        message, self.message = self.message, None
         opcode = self._opcode
         if opcode & _COMPRESSED:
             opcode &= 0x0F
@@ -351,7 +352,7 @@ class Protocol:
         self.close_rcvd = close
         self.close_rcvd_then_sent = self.close_sent is None
         self._deaf = True
-        self._message = self.wanted = None
+        self.message = self.wanted = None
         self.close(close.code, close.reason)
         self.state = CLOSING
         self.event = CLOSE

@@ -145,7 +145,11 @@ class Device:
         image = self.image
         assert image.running, f"{what}: the process ended\n{image.log()[-6000:]}"
         before = self._ask("disarm")
-        if not json.loads(self.get("/api/session").body)["authenticated"]:
+        try:
+            answer = self.get("/api/session")
+        except (OSError, EOFError) as error:
+            raise AssertionError(f"{what}: {error}\n{image.log()[-6000:]}") from None
+        if not json.loads(answer.body)["authenticated"]:
             # Too many others have logged in.
             answer = self.get("/login", "POST", json.dumps({"password": PASSWORD}).encode())
             self.cookie = json.loads(answer.body)["token"]

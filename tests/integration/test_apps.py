@@ -1,13 +1,14 @@
 """What runs: the apps, the user's own, recovery from one that fails, and unusable settings."""
 
 import asyncio
+import subprocess
 
 import pytest
 from websockets.asyncio.client import connect
 
 from command_client import Page
 from raw import Connection
-from support import program
+from support import DEADLINE, ROOT, program
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,22 @@ async def test_app_that_fails_while_it_serves(make_image):
     text = program("app_that_fails_late")
     image = make_image(files={**FILES, "my_app.py": text})
     await check_recovery(image, "ValueError: after a while")
+
+
+def test_a_lack_of_memory_later_is_not_blamed_on_the_heap_size(make_image):
+    text = program("app_without_memory")
+    image = make_image(files={**FILES, "my_app.py": text})
+    assert image.process.wait(DEADLINE) == 2
+    log = image.log()
+    assert log.endswith("MemoryError: later\nwebsock: the device ended without memory\n")
+    assert "too small" not in log
+
+
+def test_a_heap_that_is_too_small_is_said_to_be(tmp_path):
+    command = [ROOT / "build/host32/websock", "--data", tmp_path, "--heap", "24k"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 2
+    assert done.stderr.endswith("websock: --heap is too small for the device\n")
 
 
 async def test_way_out_of_recovery(make_image):

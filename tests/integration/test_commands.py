@@ -462,7 +462,7 @@ async def test_settings_that_cannot_be_saved_are_reported(image):
 
 # What is malformed
 
-DEEP = 5000
+DEEP = 4000
 
 # Message, and what the error has to mention.
 MALFORMED = {
@@ -547,7 +547,7 @@ MALFORMED = {
     "nested objects": ('{"a":' * 700 + "1" + "}" * 700, ""),
     "nested arguments": ('["GET", "wifi", ' + "[" * 1000 + "]" * 1000 + "]", ""),
     "large": (json.dumps(["CMD", "send_message", ["x" * 5000]]), ""),
-    "largest that is taken": (json.dumps(["CMD", "send_message", ["x" * 32_000]]), ""),
+    "largest that is taken": (json.dumps(["CMD", "send_message", ["x" * 8_000]]), ""),
     "missing comma": ('["GET" "wifi"]', "JSON"),
     "comma before the end": ('["GET", "wifi",]', "JSON"),
     "lone surrogate in a name": ('["GET", "\\ud800"]', "Unicode"),

@@ -20,7 +20,6 @@ APP = program("hostile_app")
 CONNECTIONS = 8
 DEADLINES = {
     "HEAD_TIMEOUT_MS": 2000,
-    "HEAD_GRACE_MS": 0,
     "BODY_TIMEOUT_MS": 400,
     "SEND_PERIOD_MS": 400,
     "LINGER_TIMEOUT_MS": 300,

@@ -452,7 +452,7 @@ def test_idle_connection_is_closed_in_time(make_server):
 
 
 def test_heads_that_never_end_make_room(make_server):
-    port, _, _ = make_server(HEAD_GRACE_MS=0)
+    port, _, _ = make_server()
     slow = [Connection(port) for _ in range(8)]
     try:
         for connection in slow:

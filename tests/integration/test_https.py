@@ -17,7 +17,7 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from certificates import EC, RSA, Authority
-from raw import HANDSHAKE, Connection
+from raw import HANDSHAKE, Connection, metric
 from support import ROOT, free_port, program, wait_until
 
 SERVER = Path(__file__).with_name("http_server.py").read_text()
@@ -85,13 +85,6 @@ def health(port, context=None):
 def web_socket(image, context, **options):
     uri = f"wss://localhost:{image.https_port}/ws"
     return websockets.sync.client.connect(uri, ssl=context, **options)
-
-
-def metric(image, name):
-    with Connection(image.http_port) as connection:
-        text = connection.get("/metrics").body.decode()
-    (line,) = [line for line in text.splitlines() if line.startswith(f"websock_{name} ")]
-    return int(line.split()[1])
 
 
 # Certificates

@@ -362,6 +362,21 @@ def test_silent_client_is_dropped(make_server):
     script.wait_line("closed 1006 ?")
 
 
+def test_a_message_that_never_ends_is_not_waited_for(make_server):
+    port, _ = make_server(ping_interval=0.2, ping_timeout=5, close_timeout=0.2)
+    with Connection(port) as client:
+        client.upgrade()
+        client.send_frame(TEXT, b"begun", fin=False)
+        for _ in range(10):
+            _, opcode, payload = client.read_frame()
+            if opcode == CLOSE:
+                break
+            # It is alive, and says more now and then.
+            client.send_frame(PONG, payload)
+            client.send_frame(CONTINUATION, b".", fin=False)
+        assert payload == b"\x03\xf5message not completed in time"  # 1013
+
+
 def test_lost_connection_is_1006(server):
     client = Connection(server[0])
     client.upgrade()

@@ -1,6 +1,6 @@
 """httpd.connection without a socket: who makes room for others, answers without memory."""
 
-from time import ticks_add, ticks_diff, ticks_ms
+from time import sleep_ms, ticks_diff, ticks_ms
 
 from httpd import HTTPError, Server, connection
 from httpd.connection import HTTPConnection
@@ -28,31 +28,31 @@ class Transport:
         assert self.protocol.data_received(buf, 0, len(buf)) == len(buf)
 
 
-def idle(protocol, later=0):
-    """Whether the connection may be closed to make room, `later` ms from now."""
-    since = protocol.idle_since
-    return since is not None and ticks_diff(ticks_add(ticks_ms(), later), since) >= 0
-
-
 def test_who_makes_room():
     server = Server()
     server.route("/", lambda request: "")
     transport = Transport(server)
     protocol = transport.protocol
-    # Connected: the request is on its way.
-    assert not idle(protocol) and protocol.silent
-    assert idle(protocol, connection.HEAD_GRACE_MS) and protocol.silent
+
+    def age():
+        """Since when it owes something, from 20 ms ago."""
+        sleep_ms(20)
+        return ticks_diff(ticks_ms(), protocol.idle_since)
+
+    # Connected: the request is due.
+    assert 20 <= age() < 1000
+    # Answered: it may go on.
+    sleep_ms(100)
     transport.receive(GET)
     assert transport.timeout == connection.IDLE_TIMEOUT_MS
-    # From now until it is closed for its silence.
-    assert protocol.silent
-    for later in range(0, connection.IDLE_TIMEOUT_MS, 500):
-        assert idle(protocol, later), later
-    # In a head: it has the same grace.
+    assert 20 <= age() < 100
+    # In a head, the rest is due.
+    sleep_ms(100)
     buf = bytearray(GET[:10])
     assert protocol.data_received(buf, 0, 10) == 0
-    assert not idle(protocol) and not protocol.silent
-    assert idle(protocol, connection.HEAD_GRACE_MS) and not protocol.silent
+    assert 20 <= age() < 100
+    assert protocol.data_received(buf, 0, 10) == 0
+    assert age() >= 40  # however slowly it comes
 
 
 def no_memory(*arguments):

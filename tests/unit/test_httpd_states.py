@@ -184,7 +184,7 @@ async def visit(server, port, steps):
         elif step == IDLE:
             connection.timed_out()
         elif step == LATE:
-            await until(lambda: not connection.silent)
+            await until(lambda: connection._partial or connection.seen[-1] != "HEAD")
             connection.timed_out()
         elif isinstance(step, bytes):
             client.write(step)

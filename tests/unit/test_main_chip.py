@@ -98,6 +98,21 @@ def test_the_device_that_fails_restarts_and_ends_in_safe_mode_with_its_traceback
         assert "ValueError: broken at the start" in text
 
 
+def test_a_start_that_lacks_memory_is_followed_by_another():
+    kept = boot.Boot.start
+
+    def failing(self):
+        raise MemoryError
+
+    with Chip() as chip:
+        boot.Boot.start = failing
+        try:
+            chip.start()
+        finally:
+            boot.Boot.start = kept
+        assert chip.restarts == 1 and chip.ran == []
+
+
 def test_the_button_passes_by_the_users_app():
     with Chip() as chip:
         chip.button = True

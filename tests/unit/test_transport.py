@@ -21,7 +21,7 @@ from transport import (
     set_reporter,
 )
 from transport.connection import LOW_WATER
-from transport.listener import QUIET_MS
+from transport.places import GRACE_MS, QUIET_MS
 
 
 class Recorder:
@@ -265,22 +265,29 @@ async def test_group_limits_and_evicts_the_idle():
         await until(lambda: len(pair.group.connections) == 4)
         assert pair.group.accepted == 4
         # Not the oldest is closed, but the one that has been idle longest.
-        for i, ago in enumerate((10, 1000, 20, -1000)):
+        for i, ago in enumerate((1000, 5000, 2000, 0)):
             pair.protocols[i].idle_since = ticks_add(ticks_ms(), -ago)
         clients.append(open_connection(HOST, pair.port, Recorder()))
-        await until(lambda: pair.group.evicted == 1)
-        await until(lambda: len(pair.group.connections) == 4)
-        assert pair.protocols[1].lost == [None]
+        await until(lambda: len(pair.protocols) == 5)
+        assert pair.protocols[1].lost == [None] and pair.group.evicted == 1
+        # One is only within its grace: it makes room once that is over, and the newcomer waits.
         for protocol in pair.protocols:
             protocol.idle_since = None
+        pair.protocols[3].idle_since = ticks_ms()
         clients.append(open_connection(HOST, pair.port, Recorder()))
-        await until(lambda: pair.group.refused == 1)
-        # With more than half of them silent, the oldest of these is closed.
-        for protocol in pair.protocols[2:5]:
-            protocol.silent = True
-        clients.append(open_connection(HOST, pair.port, Recorder()))
-        await until(lambda: pair.group.evicted == 2)
-        assert pair.protocols[2].lost == [None]
+        await until(lambda: pair.group.waiting)
+        assert pair.protocols[3].lost == [] and len(pair.protocols) == 5
+        await until(lambda: len(pair.protocols) == 6)
+        assert pair.protocols[3].lost == [None] and pair.group.evicted == 2
+        # With none that is idle it waits in vain, and who comes after it doesn't have to.
+        for number in (1, 2):
+            clients.append(open_connection(HOST, pair.port, Recorder()))
+            while pair.group.refused < number:
+                await asyncio.sleep_ms(1)
+            assert pair.group.connections[-1].over and not pair.group.waiting
+        # Until one of the places becomes free.
+        pair.protocols[0].connection.abort()
+        assert not pair.group.full
         for client in clients:
             if client.protocol is not None:
                 client.protocol.connection = client
@@ -296,6 +303,10 @@ class Lasting(Recorder):
         super().__init__(connection)
         self.quiet_since = ticks_add(ticks_ms(), -ago)
         self.farewell = None
+        self.asked = 0
+
+    def probe(self):
+        self.asked += 1
 
     def make_way(self):
         if self.farewell is not None:
@@ -328,15 +339,22 @@ async def test_the_quietest_makes_way():
         assert lasting[2].lost == [None] and pair.group.evicted == 2
         # With two, one more may last without that.
         assert pair.group.may_last() and pair.group.evicted == 2
-        # An idle one goes first; who said something just now stays.
-        idle = Recorder(pair.group.connections[0])
-        idle.idle_since = ticks_ms()
-        pair.group.connections[0].set_protocol(idle)
-        assert pair.group.make_room() and idle.lost == [None]
-        assert not pair.group.make_room()
+        # Of an address with more than its share, the quietest goes at once.
+        pair.group.limit = 2
+        assert pair.group.may_last("another")
+        assert lasting[0].lost == [None] and pair.group.evicted == 3
+        # An idle one makes room; who said something just now stays.
+        for number in (5, 6):
+            clients.append(open_connection(HOST, pair.port, Recorder()))
+            clients[-1].protocol.connection = clients[-1]
+            while len(pair.protocols) < number:
+                await asyncio.sleep_ms(1)
+            pair.protocols[-1].idle_since = ticks_add(ticks_ms(), -GRACE_MS)
+        assert pair.protocols[4].lost == [None] and pair.group.evicted == 4
+        # It is asked for a sign of life, in case nobody is there any more.
         pair.group.limit = 1
         assert not pair.group.may_last()
-        assert lasting[3].lost == []
+        assert lasting[3].asked == 1 and lasting[3].lost == []
         for connection in clients + list(pair.group.connections):
             connection.abort()
 
@@ -461,10 +479,18 @@ async def test_secure_client_is_idle_once_it_was_answered():
         clients.append(client)
         await until(lambda: protocols)
     (connection,) = group.connections
-    # It may still be in its handshake: the other waits.
-    assert connection.idle(ticks_ms()) < 0
+    # In its handshake it is idle as long as nothing comes, however often that is: the other waits.
+    protocols[0].idle_since = None
+    await until(lambda: group.waiting)
+    assert connection.idle(ticks_ms()) < GRACE_MS
+    for _ in range(20):
+        await asyncio.sleep_ms(5)
+        connection.ready(0)
+    assert connection.idle(ticks_ms()) > 20
+    # Once it is answered, the protocol says whether it is.
     connection.write(b"x")
-    assert connection.idle(ticks_ms()) >= 0
+    assert connection.idle(ticks_ms()) < 0
+    protocols[0].idle_since = ticks_add(ticks_ms(), -GRACE_MS)
     await until(lambda: len(protocols) == 2)
     assert (group.evicted, group.refused) == (1, 0)
     listener.close()

@@ -20,6 +20,7 @@ chip = None
 overrides = {}
 bench = False
 repl = False  # Ctrl-C leads to the REPL
+served = False  # it was ready: from then on a lack of memory isn't the heap's size alone
 
 # The free ports that were picked are kept over a restart, so that clients find the device again.
 HTTP_PORT = "WEBSOCK_HTTP_PORT"
@@ -63,6 +64,8 @@ def ready(http, sockets, https=None, names=None):
             os.putenv(variable, str(port))
             line += f" {scheme}://{host}:{port}/"
     print(line)
+    global served
+    served = True
 
 
 def reset():
@@ -101,3 +104,8 @@ def direct():
 def on_access_point(peer):
     """Whether the simulated air (network) has a station with this address on it."""
     return network.has_client(peer[0])
+
+
+def keeps_place(peer):
+    """For the access point's, if the simulated air says who these are."""
+    return network.has_client(peer[0]) if network.has_clients() else None

@@ -43,5 +43,10 @@ except KeyboardInterrupt:
     if board.chip is None or not board.repl:
         sys.exit(0)
     # For the REPL, as on a chip.
-except MemoryError:
-    _fail("--heap is too small for the device")
+except MemoryError as error:
+    import board
+
+    if not board.served:
+        _fail("--heap is too small for the device")
+    sys.print_exception(error, sys.stderr)
+    _fail("the device ended without memory")

@@ -96,6 +96,13 @@ def on_access_point(peer):
     return _network(peer[0], mask) == _network(address, mask)
 
 
+def keeps_place(peer):
+    """For who is on the access point, while it is up."""
+    if not hasattr(network, "WLAN") or not network.WLAN(network.AP_IF).active():
+        return None
+    return on_access_point(peer)
+
+
 def over_station(peer):
     """Whoever isn't on the access point, while the station is on a network.
 

@@ -141,6 +141,13 @@ def has_client(address):
     return _Radio.air is not None and _Radio.access_point.active and address in _Radio.air.clients
 
 
+def has_clients():
+    """Whether IP addresses are told that may be on the access point; only of the simulation."""
+    _refresh()
+    air = _Radio.air
+    return air is not None and _Radio.access_point.active and bool(air.clients)
+
+
 def by_station(address=None):
     """Whether an IP address, or everybody, is reached by the station; only of the simulation."""
     _refresh()
