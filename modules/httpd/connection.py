@@ -1,6 +1,6 @@
 """One HTTP connection: requests in, responses out, in order (RFC 9112 section 9)."""
 
-from asyncio import CancelledError, core, create_task
+from asyncio import CancelledError, core
 from errno import ECONNRESET
 from time import ticks_add, ticks_diff, ticks_ms
 
@@ -45,8 +45,6 @@ _DISCARD = const(5)  # throwing away the rest of a body
 _LINGER = const(6)  # throwing away everything until the client closes
 
 
-_LAST_CHUNK = b"0\r\n\r\n"
-
 _NO_MEMORY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 14\r\nRetry-After: 5\r\nConnection: close\r\n\r\nout of memory\n"
@@ -86,11 +84,9 @@ class HTTPConnection:
 
     wanted = None
 
-    def __init__(self, transport, server, overloaded=False):
+    def __init__(self, transport, server):
         self.transport = transport
         self.server = server
-        if overloaded:
-            self._overloaded = True
         self._state = _HEAD
         self._await_head()
 
@@ -100,7 +96,6 @@ class HTTPConnection:
     _keep = True  # the connection goes on after the current request
     _body = None
     _pieces = None  # iterator of the response's body
-    _overloaded = False  # whatever is asked gets 503
     _expect = False  # the client waits for 100 Continue
     _piece = None  # body bytes that the handler hasn't taken
     _failure = None  # why the body will not be complete
@@ -209,7 +204,7 @@ class HTTPConnection:
         self._drop_pieces()
         if self._task is not None:
             # Not from here: asyncio may still hold it for the task that runs.
-            create_task(_cancel(self._task))
+            core.create_task(_cancel(self._task))
             self._task = None
 
     # Requests
@@ -235,7 +230,7 @@ class HTTPConnection:
                 from .body import framing
 
                 self._body = framing(fields, minor)
-            if self._overloaded:
+            if self.transport.over:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
             self._refuse(error)
@@ -259,7 +254,7 @@ class HTTPConnection:
             transport.pause_reading()
             transport.set_timeout(None)
             self._state = _BUSY if self._body is None else _BODY
-            request.task = create_task(self._run(request, result))
+            request.task = core.create_task(self._run(request, result))
         else:
             self._respond(request, result)
 
@@ -284,7 +279,10 @@ class HTTPConnection:
             if self.transport is None or self.transport.protocol is not self:
                 return
             if self._state == _STREAM:
-                self._end_stream()
+                self._task = None
+                if self._chunked:
+                    self.transport.write(b"0\r\n\r\n")
+                self._send_rest()
             else:
                 self._respond(request, result)
         except Exception as error:
@@ -367,7 +365,8 @@ class HTTPConnection:
                 self._piece = bytes(memoryview(buf)[first:last])
             if body.done:
                 self._state = _BUSY
-            self._wake()
+            if self._waiting is not None:
+                wake(self._waiting)
         return stop
 
     def _fail_body(self, error):
@@ -376,9 +375,6 @@ class HTTPConnection:
         if self.transport is not None:
             self.transport.pause_reading()
             self.transport.set_timeout(None)
-        self._wake()
-
-    def _wake(self):
         if self._waiting is not None:
             wake(self._waiting)
 
@@ -507,7 +503,7 @@ class HTTPConnection:
                     if self._left:
                         raise ValueError("body shorter than its length")
                     if self._chunked:
-                        transport.write(_LAST_CHUNK)
+                        transport.write(b"0\r\n\r\n")
                     break
                 size = len(piece)
                 if self._left is not None:
@@ -567,12 +563,6 @@ class HTTPConnection:
             raise ConnectionLost(ECONNRESET)
         transport.write(_chunk(data) if chunked else data)
         await transport.drained()
-
-    def _end_stream(self):
-        self._task = None
-        if self._chunked:
-            self.transport.write(_LAST_CHUNK)
-        self._send_rest()
 
     @micropython.native
     def _finish(self):

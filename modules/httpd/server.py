@@ -161,6 +161,6 @@ class Server:
         statuses = self.statuses
         statuses[status] = statuses[status] + 1 if status in statuses else 1
 
-    def _connected(self, transport, overloaded):
+    def _connected(self, transport):
         # Imported with the first connection: a device that only phones home does without.
-        return load("httpd.connection", "HTTPConnection")(transport, self, overloaded)
+        return load("httpd.connection", "HTTPConnection")(transport, self)

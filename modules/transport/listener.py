@@ -110,8 +110,8 @@ class Listener:
     Args:
         host: address or name to listen at.
         port: TCP port, 0 for any free one.
-        protocol_factory: called as `protocol_factory(connection, overloaded)`; `overloaded` asks
-            for a protocol that refuses politely (HTTP 503) and closes.
+        protocol_factory: called with each `Connection`, gives its protocol; `connection.over` asks
+            for one that refuses politely (HTTP 503) and closes.
         group: the `Group` that the connections count in.
         ssl: a `tls.SSLContext` with a certificate, to serve with TLS.
 
@@ -197,7 +197,7 @@ class Listener:
             else:
                 group.accepted += 1
             group.connections.append(connection)
-            connection.start(self._factory(connection, over))
+            connection.start(self._factory(connection))
         except BaseException:
             connection.abort()
             raise

@@ -13,15 +13,13 @@ class Opening:
 
     Args:
         server: the `server.Server` that accepts or refuses it.
-        overloaded: whether to refuse whatever comes.
     """
 
     wanted = None
 
-    def __init__(self, transport, server, overloaded):
+    def __init__(self, transport, server):
         self.transport = transport
         self._server = server
-        self._overloaded = overloaded
         self._refused = False
         # Its request is on its way; None while it is the server's turn.
         self.idle_since = ticks_ms()
@@ -39,7 +37,7 @@ class Opening:
             head = parse_request(buf, start, end)
             if head is None:
                 return start
-            if self._overloaded:
+            if self.transport.over:
                 raise BadMessage(503, "too many connections")
             if "host" not in head.fields:
                 raise BadMessage(400, "no Host header")

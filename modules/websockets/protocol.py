@@ -73,7 +73,6 @@ class Protocol:
     close_rcvd_then_sent = None
     fault = None
     _opcode = 0  # of the message being received: TEXT or BINARY, and _COMPRESSED
-    _fin = False  # of the current frame
     _key = None
     _frame = 0  # where in `message` the frame begins
     _fill = 0  # where its next byte goes
@@ -275,7 +274,7 @@ class Protocol:
         else:
             self._frame = self._fill = len(message)
             message.extend(bytes(length))
-        self._fin = first & 0x80
+        self._fin = first & 0x80  # of the current frame
         self._left = length
 
     @micropython.native

@@ -63,10 +63,10 @@ class Server:
     def listen(self, host, port, ssl=None):
         """Accept connections at (host, port), any path; see `transport.Listener`."""
 
-        def begin(transport, overloaded):
+        def begin(transport):
             from .opening import Opening
 
-            return Opening(transport, self, overloaded)
+            return Opening(transport, self)
 
         listener = Listener(host, port, begin, self.group, ssl=ssl)
         self.listeners.append(listener)

@@ -58,7 +58,6 @@ PLUMBING = {
         "deadline",
         "failed",
         "idle",
-        "over",
         "protocol",
         "quiet",
         "ready",

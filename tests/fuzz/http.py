@@ -234,6 +234,7 @@ class MemoryTransport:
     peer = None
     deadline = 0
     queued = 0
+    over = False
 
     def __init__(self):
         self.out = bytearray()
@@ -275,7 +276,8 @@ class MemoryTransport:
         if not self.closed:
             self.closed = True
             self.reading = False
-            self.protocol.connection_lost(error)
+            protocol, self.protocol = self.protocol, None
+            protocol.connection_lost(error)
 
 
 def make_server():

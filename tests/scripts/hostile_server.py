@@ -4,6 +4,8 @@ import asyncio
 import gc
 import sys
 
+import transport.budget
+import transport.places  # noqa: F401, both else come with the first crowd, and stay
 from transport import Group
 from websockets import ConnectionClosed, Server
 

@@ -12,6 +12,7 @@ class Transport:
     """A `transport.Connection` whose peer takes everything at once."""
 
     queued = 0
+    over = False
 
     def __init__(self, server):
         self.out = b""

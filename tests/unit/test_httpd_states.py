@@ -57,8 +57,8 @@ class RecordingServer(Server):
 
     connection = None
 
-    def _connected(self, transport, overloaded):
-        self.connection = Recording(transport, self, overloaded)
+    def _connected(self, transport):
+        self.connection = Recording(transport, self)
         return self.connection
 
 

@@ -90,7 +90,7 @@ class Pair:
         self.options = options
 
     async def __aenter__(self):
-        def accept(connection, overloaded):
+        def accept(connection):
             protocol = self.kind(connection, **self.options)
             self.protocols.append(protocol)
             return protocol
@@ -390,7 +390,7 @@ async def refuse_two(outcome):
     protocols = []
     set_reporter(lambda message, error: reports.append(message))
 
-    def accept(connection, overloaded):
+    def accept(connection):
         protocols.append(Recorder(connection))
         return protocols[-1]
 
@@ -464,7 +464,7 @@ class Accepting:
 async def test_secure_client_is_idle_once_it_was_answered():
     protocols = []
 
-    def accept(connection, overloaded):
+    def accept(connection):
         protocols.append(Recorder(connection))
         protocols[-1].idle_since = ticks_ms()
         return protocols[-1]

@@ -19,6 +19,7 @@ class AddressError(OSError): ...
 
 class Connection:
     secure: bool
+    over: bool
     queued: int
     group: Group | None
     @property
@@ -52,7 +53,7 @@ class Listener:
         self,
         host: str,
         port: int,
-        protocol_factory: Callable[[Connection, bool], object],
+        protocol_factory: Callable[[Connection], object],
         group: Group,
         backlog: int = ...,
         ssl: _SSLContext | None = None,

@@ -238,7 +238,14 @@ class Wifi:
                     was_connected = connected
                     if self._changed is not None:
                         self._changed()
-                if not connected and not self._waiting and self._is_attempt_due():
+                due = self._next_attempt
+                if (
+                    not connected
+                    and not self._waiting
+                    and self._station.active()
+                    and self._credentials()
+                    and (due is None or ticks_diff(due, ticks_ms()) <= 0)
+                ):
                     await self._attempt()
                     continue
             await asyncio.sleep_ms(self.WATCH_MS)
@@ -259,11 +266,6 @@ class Wifi:
             return self._tested
         ssid = self._config.get("sta/ssid")
         return (ssid, self._config.get("sta/pass")) if ssid else None
-
-    def _is_attempt_due(self):
-        if not self._station.active() or not self._credentials():
-            return False
-        return self._next_attempt is None or ticks_diff(self._next_attempt, ticks_ms()) <= 0
 
     async def _attempt(self):
         """Try once to join; after a failure the radio is off the air until the next attempt."""
@@ -398,10 +400,6 @@ class Wifi:
             raise WifiError(f"scan: {error}")
         finally:
             self._waiting -= 1
-        return self._digest(found)
-
-    @staticmethod
-    def _digest(found):
         from utf8 import printable
 
         strongest = {}
