@@ -72,8 +72,8 @@ class Connection:
 
     # HTTP
 
-    def get(self, path, *headers, method="GET", body=b""):
-        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *headers]
+    def get(self, path, *headers, method="GET", body=b"", host="127.0.0.1"):
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers]
         if body:
             lines.append(f"Content-Length: {len(body)}")
         self.send("\r\n".join([*lines, "", ""]).encode() + body)

@@ -14,6 +14,7 @@ from websockets import Server
 import build_info
 
 from .access.access import Access
+from .access.guard import NOT_OWN
 from .access.origin import same_host
 from .hub import Hub
 from .log import log, report
@@ -165,6 +166,9 @@ class Device:
             self.home.network_changed()
 
     def _check_client(self, connection, request):
+        # One that came by the other port has been checked by the guard, which is then the same.
+        if not self.web.guard.owns(request.headers.get("host")):
+            return connection.respond(403, NOT_OWN)
         if not self.access.allows(request, connection.remote_address):
             return connection.respond(401, "log in first")
         return None

@@ -5,8 +5,6 @@ head and content, is made at build time and one of these literals: it is sent fr
 never copied to RAM.
 """
 
-import io
-
 import assets as _packed
 import deflate
 
@@ -73,9 +71,11 @@ class Asset:
             first, length = part
             fields.append(content_range(part, size))
         if self.encoding:
+            # BytesIO refers to bytes, but would copy a memoryview of them.
+            import io
+
             from .files import Blocks
 
-            # BytesIO refers to bytes, but would copy a memoryview of them.
             packed = io.BytesIO(self._response)
             packed.seek(self._head_size)
             body = Blocks(deflate.DeflateIO(packed, deflate.GZIP, WINDOW_BITS), length, first)

@@ -91,6 +91,7 @@ class HTTPConnection:
         self._await_head()
 
     # Further attributes once a request needs them; most requests don't.
+    rests = False  # answered, and nothing of the next request is there
     held = 0  # bytes that the handler keeps of a body that isn't complete
     _partial = False  # a part of the next head is there
     _keep = True  # the connection goes on after the current request
@@ -210,6 +211,8 @@ class HTTPConnection:
     # Requests
 
     def _await_head(self):
+        if self.rests:
+            self.rests = False
         self._idle_since = ticks_ms()
         self.transport.set_timeout(HEAD_TIMEOUT_MS)
 
@@ -475,6 +478,7 @@ class HTTPConnection:
             and not transport.queued
         ):
             # The usual end: a plain handler, whose client goes on. Reading never stopped.
+            self.rests = True
             self._idle_since = ticks_ms()
             transport.set_timeout(IDLE_TIMEOUT_MS)
         else:
@@ -591,6 +595,7 @@ class HTTPConnection:
         if self._body is not None:
             self._body = self._piece = None
         transport = self.transport
+        self.rests = True
         self._idle_since = ticks_ms()
         transport.set_timeout(IDLE_TIMEOUT_MS)
         transport.resume_reading()

@@ -20,6 +20,7 @@ A protocol has these methods; none of them may block or keep a reference to the 
   raised MemoryError.
 - `idle_since`: the `time.ticks_ms()` since when its peer has owed something or asked for nothing,
   so that the connection may be closed to make room for another; None while it may not.
+- `rests`, if need be: True while it owes nothing, and its peer needn't ask for anything either.
 - `quiet_since`, of a protocol whose connections last: the `time.ticks_ms()` of its peer's last
   message. When none that is idle can make room, the one that is quiet longest does. `probe()`, if
   there is one, makes it idle if its peer is gone.

@@ -19,7 +19,7 @@ GRACE_MS = 500
 # And one of a connection that lasts with its pong: closed, it would lose what its client has open.
 PONG_GRACE_MS = 1_000
 
-# Who has waited for so long takes the place of whoever is idle at the moment, and who has waited
+# Who has waited for so long takes the place of one that rests, however short, and who has waited
 # for so long is told that there is none. With TLS nobody is told, but closed.
 HURRY_MS = 750
 PATIENCE_MS = 3_000
@@ -178,7 +178,8 @@ def _make_room(group, peer, secure, hurry):
     if found is None:
         found = _longest(candidates, now, GRACE_MS)
     if found is None and hurry:
-        found = _longest(candidates, now, 0)
+        resting = [c for c in candidates if getattr(c.protocol, "rests", False)]
+        found = _longest(resting, now, 0)
     if found is None:
         found = _quietest(candidates, now, QUIET_MS)
     if found is None:

@@ -18,7 +18,7 @@ FLAGS = [
     # A name as on a network: Chromium trusts addresses of the loopback interface without TLS. And
     # what a client of the device's access point finds there.
     "--host-resolver-rules=MAP device.test 127.0.0.1, MAP captive.test 127.0.0.1, "
-    "MAP 192.168.4.1 127.0.0.1",
+    "MAP 192.168.4.1 127.0.0.1, MAP evil.test 127.0.0.1",
 ]
 
 DESK = {"width": 1280, "height": 900}

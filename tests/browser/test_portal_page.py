@@ -1,5 +1,8 @@
 """The captive portal in a browser: from a phone's probe to the page that works."""
 
+import json
+import urllib.request
+
 import pytest
 from playwright.sync_api import expect
 
@@ -18,3 +21,34 @@ def test_probe_opens_the_page(image, browser):
     send(page, "hello")
     expect(received(page, FAKE)).to_contain_text("HELLO")
     context.close()
+
+
+REBOUND = """async () => {
+    const headers = {"Content-Type": "application/json"};
+    const body = JSON.stringify({new: "the attacker's"});
+    const answer = await fetch("/password", {method: "POST", headers, body});
+    const open = (url) => new Promise((resolve) => {
+        const socket = new WebSocket(url);
+        socket.onopen = () => resolve(true);
+        socket.onerror = () => resolve(false);
+    });
+    const port = PORT;
+    return [
+        answer.status,
+        await open(`ws://${location.host}/ws`),
+        await open(`ws://${location.hostname}:${port}/`),
+    ];
+}"""
+
+
+def test_a_page_whose_name_leads_here_gets_nowhere(image, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    # What is refused here stands for the page that its name has led to before.
+    page.goto(f"http://evil.test:{image.http_port}/")
+    assert page.evaluate("location.hostname") == "evil.test"
+    found = page.evaluate(REBOUND.replace("PORT", str(image.ws_port)))
+    assert found == [421, False, False]
+    context.close()
+    with urllib.request.urlopen(f"{image.http}/api/session") as response:
+        assert json.load(response) == {"password": False, "authenticated": True}

@@ -19,7 +19,8 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def secure(make_image, files):
-    return make_image(files=files, args=["--https-port", "0"])
+    settings = {"http": {"names": ["device.test"]}}
+    return make_image(files={**files, "app.json": settings}, args=["--https-port", "0"])
 
 
 def secure_connections(image):

@@ -156,7 +156,9 @@ def test_no_file_outside_the_page_is_written(image, connection, name):
 
 def test_file_over_the_limit_is_413(image):
     with Connection(image.http_port) as connection:
-        connection.send(b"PUT /api/www/big HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+        connection.send(
+            b"PUT /api/www/big HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n"
+        )
         assert connection.read_response().status == 413
     assert not (image.data / "www/big").exists()
 

@@ -63,7 +63,8 @@ def test_second_visit_costs_little(connection, encoding):
         accept = f"Accept-Encoding: {encoding}"
         etag = connection.get(path, accept).headers["etag"]
         connection.send(
-            f"GET {path} HTTP/1.1\r\nHost: x\r\n{accept}\r\nIf-None-Match: {etag}\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n"
+            f"If-None-Match: {etag}\r\n\r\n".encode()
         )
         assert connection.read_line() == "HTTP/1.1 304 Not Modified"
         size = len("HTTP/1.1 304 Not Modified\r\n\r\n")
@@ -187,14 +188,14 @@ def test_http_1_0_closes_after_the_response(connection):
 def test_pipelined_requests_are_answered_in_order(connection):
     paths = ["/health", "/nothing", "/health", "/", "/nothing"]
     connection.send(
-        b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode() for path in paths)
+        b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode() for path in paths)
     )
     statuses = [connection.read_response().status for _ in paths]
     assert statuses == [200, 404, 200, 200, 404]
 
 
 def test_request_in_single_bytes(connection):
-    for byte in b"GET /health?a=b HTTP/1.1\r\nHost: x\r\nUser-Agent: slow\r\n\r\n":
+    for byte in b"GET /health?a=b HTTP/1.1\r\nHost: localhost\r\nUser-Agent: slow\r\n\r\n":
         connection.send(bytes([byte]))
     assert connection.read_response().status == 200
 
@@ -203,8 +204,8 @@ def test_client_that_leaves_in_the_middle_harms_nobody(image):
     for part in (
         b"",
         b"GET",
-        b"GET / HTTP/1.1\r\nHost: x\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ):
         connection = Connection(image.http_port)
         connection.send(part)
@@ -274,7 +275,7 @@ def test_descriptors_of_ended_connections_are_closed(image):
 
 
 def test_long_request_line_is_414(connection):
-    connection.send(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.send(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert connection.read_response().status == 414
     assert connection.read_to_end() == b""
 
@@ -285,14 +286,14 @@ def test_request_line_without_an_end_is_414(connection):
 
 
 def test_large_header_is_431(connection):
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n")
+    connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n")
     assert connection.read_response().status == 431
     assert connection.read_to_end() == b""
 
 
 def test_many_headers_are_431(connection):
     fields = b"".join(b"x%d: y\r\n" % number for number in range(300))
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
+    connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n")
     assert connection.read_response().status == 431
 
 
@@ -301,18 +302,19 @@ def test_many_headers_are_431(connection):
     [
         b"nonsense\r\n\r\n",
         b"GET /\r\n\r\n",
-        b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nspace : y\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nFolded: a\r\n b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nspace : y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nFolded: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA: b\x00c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
 def test_malformed_request_is_400(image, request_head):
@@ -324,7 +326,7 @@ def test_malformed_request_is_400(image, request_head):
 
 
 def test_http_2_is_refused(connection):
-    connection.send(b"GET / HTTP/2.0\r\nHost: x\r\n\r\n")
+    connection.send(b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n")
     assert connection.read_response().status == 505
 
 

@@ -49,7 +49,7 @@ def device(make_device):
 
 
 def post(path, body=b"", *fields, method="POST"):
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", *fields]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *fields]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
@@ -115,7 +115,7 @@ def crowd(device, count):
 
 
 def test_heads_that_trickle_in(device):
-    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"y" * 1000
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"y" * 1000
 
     def attack():
         with crowd(device, CONNECTIONS // 2) as slow:
@@ -196,7 +196,9 @@ def slow_reader(device):
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_readers_that_stop(device, encoding):
-    request = f"GET /bench/90k.txt HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n"
+    request = (
+        f"GET /bench/90k.txt HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {encoding}\r\n\r\n"
+    )
 
     def attack():
         readers = [slow_reader(device) for _ in range(3)]
@@ -240,7 +242,7 @@ def test_a_thousand_connects(device):
                 client.connect_ex(("127.0.0.1", device.http_port))
                 if number % 3 == 0:
                     with contextlib.suppress(OSError):
-                        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         finally:
             for client in clients:
                 client.close()
@@ -252,9 +254,9 @@ def test_a_thousand_connects(device):
     ("beginning", "piece", "status"),
     [
         (b"GET /", b"a", 414),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ", b"a", 431),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-More: and more\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"a:\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ", b"a", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"X-More: and more\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"a:\r\n", 431),
     ],
     ids=["line", "field", "fields", "small fields"],
 )
@@ -365,8 +367,8 @@ def test_an_upload_that_stops(device):
     [
         b"",
         b"GET / HT",
-        b"GET /static/jquery.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20,
-        b"GET /bench/90k.txt HTTP/1.1\r\nHost: x\r\n\r\n" * 20,
+        b"GET /static/jquery.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20,
+        b"GET /bench/90k.txt HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20,
         post("/api/command", b"[", "Content-Length: 100"),
         post("/raises-later", b"1\r\n", "Transfer-Encoding: chunked"),
     ],
@@ -419,9 +421,9 @@ def test_a_body_that_nobody_reads_makes_way_for_the_next_request(device):
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (b"GET /raises HTTP/1.1\r\nHost: x\r\n\r\n", 500),
+        (b"GET /raises HTTP/1.1\r\nHost: localhost\r\n\r\n", 500),
         (post("/raises-later", b"x", "Content-Length: 1"), 500),
-        (b"GET /no-memory HTTP/1.1\r\nHost: x\r\n\r\n", 503),
+        (b"GET /no-memory HTTP/1.1\r\nHost: localhost\r\n\r\n", 503),
         (post("/no-memory-later", b"x", "Content-Length: 1"), 503),
     ],
     ids=["raises", "raises later", "no memory", "no memory later"],

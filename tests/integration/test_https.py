@@ -616,7 +616,11 @@ def test_many_requests_in_one_record(connection):
 
 def test_requests_and_a_body_in_one_record(connection):
     body = bytes(range(256)) * 20
-    pieces = [post("/echo", body), post("/count", body), b"GET /soon HTTP/1.1\r\nHost: x\r\n\r\n"]
+    pieces = [
+        post("/echo", body),
+        post("/count", body),
+        b"GET /soon HTTP/1.1\r\nHost: x\r\n\r\n",
+    ]
     connection.send(b"".join(pieces))
     assert connection.read_response().body == body
     assert connection.read_response().body == b"5120"

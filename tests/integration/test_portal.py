@@ -84,7 +84,7 @@ def test_what_is_asked_of_the_device_does_not(image):
     ):
         assert ask(image, "/nothing", host).status == 404, host
         assert ask(image, "/", host).status == 200, host
-    assert ask(image, "/some/thing", "example.com", "DELETE").status == 404
+    assert ask(image, "/some/thing", "example.com", "DELETE").status == 421
 
 
 @inside
@@ -108,9 +108,9 @@ def test_portal_opens_with_a_password_too(image):
 
 @outside
 def test_other_hosts_are_nothing_special_elsewhere(image):
-    assert ask(image, "/some/thing", "example.com").status == 404
+    assert ask(image, "/some/thing", "example.com").status == 421
     assert set_password(image).status == 200
-    assert ask(image, "/some/thing", "example.com").status == 401
+    assert ask(image, "/some/thing", "example.com").status == 421
     # Where the page is, whoever asks.
     response = ask(image, "/generate_204", "device.example")
     assert (response.status, response.headers["location"]) == (302, "/")

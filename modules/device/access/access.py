@@ -58,10 +58,10 @@ class Access:
         sessions = self._password.sessions
         return any([sessions.valid(token) for token in tokens_of(request.headers)])
 
-    async def verify(self, text, peer):
-        """Check a password given by `peer`; raises as `password.Password.verify`."""
+    async def verify(self, text, source):
+        """Check a password given by an address; raises as `password.Password.verify`."""
         password = self._password
-        await password.verify(text, peer[0])  # the address, whatever the port
+        await password.verify(text, source)
         if password is not self._password:
             raise HTTPError(401, "the password was changed meanwhile")
 

@@ -9,6 +9,8 @@ from .origin import same_site
 _OPEN = ("/health", "/login", "/logout", "/api/session")
 _OPEN_BELOW = "/static/"
 
+NOT_OWN = "not a name of this device: ask by its address, or add the name to http/names"
+
 _SAFE = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1
 
 
@@ -17,12 +19,34 @@ class Guard:
 
     Args:
         access: the `access.Access`.
+        config: the `config.Config`.
     """
 
-    def __init__(self, access):
+    def __init__(self, access, config):
         self._access = access
+        self._config = config
+        self._proxy = config.get("http/proxy") or None
+        self._known = None  # the last Host that was the device's: clients send the same one
+
+    def owns(self, host):
+        """Whether a request with this Host is meant for the device: see `names.is_own`."""
+        if host != self._known:
+            from ..settings.names import is_own
+
+            if not is_own(host, self._config):
+                return False
+            self._known = host
+        return True
 
     def __call__(self, request):
+        if self._proxy is not None and request.peer[0] == self._proxy:
+            from .proxy import take_forwarded
+
+            take_forwarded(request)
+        if not self.owns(request.headers.get("host")):
+            if request.path == "/ws":
+                raise HTTPError(403, NOT_OWN)
+            raise HTTPError(421, NOT_OWN)  # RFC 9110 section 15.5.20
         # Another site's page may send a request here with what its visitor's browser knows.
         if request.method not in _SAFE and not same_site(request.headers, request.secure):
             raise HTTPError(403, "Origin not allowed")

@@ -14,6 +14,7 @@ from httpd import redirect
 from transport import AddressError, bound_socket, peer_address, poller
 
 from ..log import log
+from ..settings.names import is_own
 from . import dns
 
 # What phones and computers ask for, whatever the host: Android and ChromeOS, Apple, Windows,
@@ -44,7 +45,7 @@ def answer(device, request):
         return None
     inside = board.on_access_point(request.peer)
     if request.path not in PROBES:
-        if not inside or not _is_elsewhere(request.headers.get("host"), device.config):
+        if not inside or is_own(request.headers.get("host"), device.config):
             return None
     location = "/"
     if inside:
@@ -53,17 +54,6 @@ def answer(device, request):
         if port:  # else it isn't known: the phone stays where it found the device
             location = "http://" + device.wifi.address + ("" if port == 80 else f":{port}") + "/"
     return redirect(location, 302)
-
-
-def _is_elsewhere(host, config):
-    name = (host or "").lower()
-    if name.startswith("["):
-        return False  # IPv6
-    name = name.partition(":")[0]
-    if not name.replace(".", "").strip("0123456789"):
-        return False  # IPv4, or no Host at all
-    own = config.get("device/iam").lower()
-    return name not in ("localhost", own, own + ".local")
 
 
 def resolve(config, wifi):

@@ -45,17 +45,20 @@ class Redirect:
     sign-in page takes no other, and not from /health, which watchdogs ask for.
 
     Args:
-        guard: the guard for what stays.
+        guard: the `guard.Guard` for what stays.
         port: of HTTPS.
     """
 
     def __init__(self, guard, port):
         self._guard = guard
+        self.owns = guard.owns
         self._port = "" if port == 443 else ":" + str(port)
 
     def __call__(self, request):
         host = request.headers.get("host")
         if request.secure or not host or request.path == "/health":
+            return self._guard(request)
+        if not self.owns(host):
             return self._guard(request)
         if board.on_access_point(request.peer):
             return self._guard(request)

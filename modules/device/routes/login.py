@@ -23,7 +23,7 @@ async def login(device, request):
     access = device.access
     if not access.has_password:
         raise HTTPError(409, "no password is set")
-    await access.verify(_text(fields, "password"), request.peer)
+    await access.verify(_text(fields, "password"), _source(request))
     return _logged_in(request, access.sessions.create())
 
 
@@ -33,7 +33,7 @@ async def password(device, request):
     access = device.access
     if access.has_password:
         # A session alone isn't enough: it may be a browser that somebody left open.
-        await access.verify(_text(fields, "current"), request.peer)
+        await access.verify(_text(fields, "current"), _source(request))
     await access.set_password(new)
     return _logged_in(request, access.sessions.create())
 
@@ -43,6 +43,13 @@ def logout(device, request):
     response = redirect("/login")
     _set_cookie(request, response, "", 0)
     return response
+
+
+def _source(request):
+    # The client's address, as the proxy in front says it if there is one (guard.Guard).
+    client = getattr(request, "client", None)
+    peer = request.peer
+    return client or (None if peer is None else peer[0])
 
 
 def _wants_json(request):

@@ -46,7 +46,7 @@ def make_server(device):
     """The `httpd.Server` with the device's routes; `device` is a `device.device.Device`."""
     server = Server(group=device.group)
     server.routes(_ROUTES, device)
-    server.guard = Guard(device.access)
+    server.guard = Guard(device.access, device.config)
     # Also for what the guard refuses: whether there is such a path or not, it may be another
     # host's.
     server.fallback = lambda request: load("device.net.portal", "answer")(device, request)

@@ -36,6 +36,8 @@ _FIELDS = (
     ("app", "text", 1, 32, "demo"),
     ("http/ip", "text", 1, 64, "0.0.0.0"),
     ("http/port", "integer", 0, 65535, 80),
+    ("http/names", "names", 0, 8, ()),  # further host names that it is reached by
+    ("http/proxy", "text", 0, 64, ""),  # address of a reverse proxy whose X-Forwarded-* count
     ("https/ip", "text", 1, 64, "0.0.0.0"),
     ("https/port", "integer", 0, 65535, 0),  # 0: no HTTPS
     ("https/cert", "text", 1, 64, "/cert.pem"),
@@ -75,6 +77,11 @@ def check(kind, least, most, value):
     elif kind == "list":
         if not isinstance(value, list):
             raise ValueError("must be a list")
+    elif kind == "names":
+        if not isinstance(value, list) or len(value) > most:
+            raise ValueError(f"must be a list of at most {most} names")
+        for name in value:
+            _check_text("identity", 1, 253, name)
     elif kind == "integer" or kind == "number":
         whole = kind == "integer"
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
