@@ -26,8 +26,12 @@ from .routes.table import make_server
 # commands.MAX_COMMAND, what lies between gets an error.
 MAX_MESSAGE = 8_192
 
-# POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session may have ended.
+# POLICY_VIOLATION (RFC 6455 section 7.4.1): the client's session has ended.
 _LOGGED_OUT = const(1008)
+
+# GOING_AWAY, and how long who is connected has to take note of it.
+_GOING_AWAY = const(1001)
+PARTING_MS = 500
 
 # SERVICE_RESTART, RFC 6455's registry: the client may come back soon.
 _RESTART = const(1012)
@@ -81,6 +85,7 @@ class Device:
         )
         hub.update({"hal": interfaces.describe(self.interfaces)})
         self._commands = None
+        self._restarting = None
         self.home = None
         if config.get("home/host") or config.get("home/ip"):
             from .net.home import Home
@@ -88,7 +93,7 @@ class Device:
             self.home = Home(config, hub, self.handle, self._online)
         else:
             hub.update({"home/url": "", "home/connected": False})
-        self.access = Access(self._revoked)
+        self.access = Access(self._revoked, config.forced("access/opened"))
         self.sockets = Server(
             self._serve_client,
             group=self.group,
@@ -171,26 +176,41 @@ class Device:
             return connection.respond(403, NOT_OWN)
         if not self.access.allows(request, connection.remote_address):
             return connection.respond(401, "log in first")
+        password = self.access.password
+        request.session = None if password is None else password.session_of(request.headers)
         return None
 
-    def _revoked(self):
-        # Which socket was opened by which session isn't known; the others come back by themselves.
+    def _revoked(self, session):
         for client in list(self.sockets.connections):
-            client.start_closing(_LOGGED_OUT, "log in again")
+            if session is None or client.request.session == session:
+                client.start_closing(_LOGGED_OUT, "log in again")
 
     def _serve_client(self, client):
         return self.hub.serve(client, self.handle)
 
     def _reboot(self):
-        asyncio.create_task(self._restart())
+        if self._restarting is None:
+            self._restarting = asyncio.create_task(self._restart())
 
     async def _restart(self):
-        self.sockets.close(code=_RESTART, reason="reboot")
-        if self.home is not None and self.home.connection is not None:
-            self.home.connection.start_closing(_RESTART, "reboot")
-        # Who doesn't answer the close frame doesn't hold up the restart.
-        await asyncio.sleep_ms(500)
+        await self._part(_RESTART, "reboot")
         board.reset()
+
+    async def end(self):
+        """Tell who is connected that the device goes; to be called when `run` was interrupted."""
+        if self._restarting is not None:
+            self._restarting.cancel()
+        await self._part(_GOING_AWAY, "shutting down")
+
+    async def _part(self, code, reason):
+        relay = None if self.home is None else self.home.connection
+        if relay is not None:
+            relay.start_closing(code, reason)
+        self.sockets.close(code=code, reason=reason)
+        # For what was written to arrive; who doesn't answer the close frame doesn't hold it up.
+        await asyncio.sleep_ms(PARTING_MS // 2)
+        if self.sockets.connections or (relay is not None and relay.transport is not None):
+            await asyncio.sleep_ms(PARTING_MS // 2)
 
 
 def _task_failed(loop, context):

@@ -28,8 +28,7 @@ def log(level, text):
     """
     global _size
     try:
-        text = _clean(text)
-        text = " ".join(text.split())
+        text = _clean(" ".join(text.split()))
         line = f"{uptime():.1f} {level} {text}"[:MAX_LINE]
         print(line, file=sys.stderr)
         _lines.append(line)
@@ -67,13 +66,18 @@ def traceback(error):
 
 
 def _clean(text):
-    # What a peer or an app wrote may hold what is no Unicode, which a browser would not take.
+    # What a peer or an app wrote may hold what is no Unicode, which a browser would not take, and
+    # what a terminal takes for a command: C0, DEL and C1 (ECMA-48).
     data = text.encode()
-    if len(data) == len(text):
-        return text  # of ASCII alone
-    from utf8 import printable
+    if len(data) != len(text):
+        from utf8 import printable
 
-    return printable(data)
+        text = printable(data)
+    if all([" " <= c < "\x7f" or c > "\x9f" or c == "\n" for c in text]):
+        return text
+    return "".join(
+        [c if " " <= c < "\x7f" or c > "\x9f" or c == "\n" else f"\\x{ord(c):02x}" for c in text]
+    )
 
 
 def report(message, error=None):

@@ -178,7 +178,9 @@ async def test_app_that_fails_while_it_serves(make_image):
 def test_a_lack_of_memory_later_is_not_blamed_on_the_heap_size(make_image):
     text = program("app_without_memory")
     image = make_image(files={**FILES, "my_app.py": text})
-    assert image.process.wait(DEADLINE) == 2
+    with Connection(image.ws_port) as connection:
+        connection.upgrade()
+        assert image.process.wait(DEADLINE) == 2
     log = image.log()
     assert log.endswith("MemoryError: later\nwebsock: the device ended without memory\n")
     assert "too small" not in log

@@ -1,7 +1,10 @@
 """Access control of the image: password, sessions, origins, what stays open."""
 
+import contextlib
+import http.client
 import json
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import websockets.sync.client
@@ -178,6 +181,106 @@ def test_factory_reset_removes_the_password(locked):
 def test_malformed_logins(locked, body):
     with Connection(locked.http_port) as connection:
         assert connection.get("/login", JSON, method="POST", body=body).status == 400
+
+
+def test_a_proxys_authorization_hides_no_cookie(locked):
+    cookie = f"Cookie: session={log_in(locked)}"
+    assert get(locked, "/api/state", cookie, "Authorization: Basic dXNlcjpwYXNz").status == 200
+
+
+def test_cookies_are_told_apart_by_port(locked):
+    with Connection(locked.http_port) as connection:
+        body = urllib.parse.urlencode({"password": PASSWORD}).encode()
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        host = f"127.0.0.1:{locked.http_port}"
+        answer = connection.get("/login", kind, method="POST", body=body, host=host)
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    assert cookie.startswith(f"session-{locked.http_port}=")
+    # Beside that of another device at the same address, on either port.
+    cookies = f"Cookie: session={'0' * 32}; {cookie}; session-1={'1' * 32}"
+    assert get(locked, "/api/state", cookies).status == 200
+    with Connection(locked.ws_port) as connection:
+        assert connection.upgrade("/", cookies).status == 101
+
+
+def test_a_session_that_ends_closes_its_own_websockets(locked):
+    tokens = [log_in(locked) for _ in range(9)]  # one too many: the first one ended
+    assert [get(locked, "/api/state", bearer(token)).status for token in tokens[:2]] == [401, 200]
+    sockets = [
+        websockets.sync.client.connect(
+            locked.ws, additional_headers={"Authorization": f"Bearer {token}"}
+        )
+        for token in tokens[1:4]
+    ]
+    with contextlib.ExitStack() as stack:
+        for socket in sockets:
+            stack.enter_context(socket)
+        post(locked, "/logout", {}, bearer(tokens[2]))
+        log_in(locked)
+        log_in(locked)  # ends the session of the first
+        for socket in sockets[:2]:
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    socket.recv()
+            assert socket.close_code == 1008
+        sockets[2].send('["GET", "wifi", []]')
+        while "wifi/net/ip" not in sockets[2].recv():
+            pass
+
+
+def bearer(token):
+    return f"Authorization: Bearer {token}"
+
+
+def test_refused_logins_are_told(locked):
+    for _ in range(6):
+        post(locked, "/login", {"password": "guess"})
+    assert locked.log().count("error wrong admin password from 127.0.0.1") == 5
+    token = log_in_from(locked, "127.0.0.2")
+    assert b"\nwebsock_logins_refused_total 6\n" in get(locked, "/metrics", bearer(token)).body
+
+
+def log_in_from(image, address):
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", image.http_port, source_address=(address, 0)
+    )
+    with contextlib.closing(connection):
+        body = json.dumps({"password": PASSWORD})
+        connection.request("POST", "/login", body, {"Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())["token"]
+
+
+@pytest.mark.image(files={"admin.json": b'{"salt": "", "iterations": 4000, "hash": "'})
+def test_a_damaged_password_locks(image):
+    assert session(image) == {"password": True, "authenticated": False}
+    answer = post(image, "/login", {"password": PASSWORD})
+    assert (answer.status, answer.body) == (
+        403,
+        b"the password is damaged: start the device with BOOT held\n",
+    )
+    assert post(image, "/password", {"new": PASSWORD, "current": PASSWORD}).status == 401
+    assert get(image, "/").status == 303
+    assert "admin.json can't be used: the device is locked" in image.log()
+
+
+def test_first_passwords_at_once_have_one_winner(image):
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: set_password(image, f"password {n}"), range(4)))
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
+    winner = [answer.status for answer in answers].index(200)
+    log_in(image, f"password {winner}")
+
+
+def test_log_lines_are_printable(image):
+    with websockets.sync.client.connect(image.ws + "/%1b") as client:
+        client.recv()
+        client.send(json.dumps(["CMD", "test_new_sta", ["\x1b[2J\x9b31m\x7f\u202e", "12345678"]]))
+        while "not found" not in (text := client.recv()) and "error" not in text:
+            pass
+    lines = json.loads(get(image, "/api/log").body)["log"]
+    assert any("Testing network \\x1b[2J\\x9b31m\\x7f" in line for line in lines)
+    assert not any(c < " " or "\x7f" <= c <= "\x9f" for line in lines for c in line)
+    assert "\x1b" not in image.log()
 
 
 # Requests that another site's page makes a browser send

@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 import websockets.sync.client
+from websockets.exceptions import ConnectionClosed
 
 from raw import Connection
 from support import DEADLINE, ROOT, Program, free_port
@@ -96,10 +97,17 @@ def test_relative_data_folder(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_it_with_code_0(image, number):
-    with websockets.sync.client.connect(image.ws + "/") as page:
-        page.recv()
+    with (
+        websockets.sync.client.connect(image.ws + "/") as page,
+        websockets.sync.client.connect(f"ws://127.0.0.1:{image.http_port}/ws") as other,
+    ):
         image.ended_by_test = True
         image.send_signal(number)
+        for client in (page, other):
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    client.recv()
+            assert (client.close_code, client.close_reason) == (1001, "shutting down")
         assert image.wait() == 0
     assert "Traceback" not in image.log()
 

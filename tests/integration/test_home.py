@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 
 import pytest
 from websockets.asyncio.server import serve
@@ -235,6 +236,15 @@ async def test_relay_reboots_the_device(make_image):
         await asyncio.to_thread(image.wait_ready)
         device = await relay.device()
         assert device.state["iam"] == "bench-7"
+
+
+async def test_the_relay_is_told_when_the_device_ends(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port))
+        device = await relay.device()
+        image.ended_by_test = True
+        image.send_signal(signal.SIGTERM)
+        assert await device.closed() == 1001
 
 
 async def test_name_that_cannot_be_resolved(make_image):

@@ -1,8 +1,7 @@
-"""An app of a user's that fails, and a device in its place that runs out of memory later."""
+"""A user's app that fails; the device in its place lacks memory from its first client on."""
 
 import asyncio
 
-import board
 from device.device import Device
 
 _run = Device.run
@@ -10,7 +9,7 @@ _run = Device.run
 
 async def run(self):
     asyncio.create_task(_run(self))
-    while not board.served:
+    while not self.sockets.connections:
         await asyncio.sleep_ms(1)
     raise MemoryError("later")
 

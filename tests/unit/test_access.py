@@ -6,10 +6,12 @@ from binascii import hexlify
 
 import vfs
 from device.access import password
-from device.access.access import Access, tokens_of
+from device.access.access import Access
+from device.access.password import set_password, verify
+from device.access.tokens import cookie_name, tokens_of
 from device.settings import storage
 from device.settings.config import ADMIN
-from helpers import raises_later
+from helpers import raises_later, until
 from httpd import HTTPError
 
 # The module `board` is the host's.
@@ -21,6 +23,7 @@ vfs.umount("/")
 vfs.mount(vfs.VfsPosix(FOLDER), "/")
 
 PEER = ("127.0.0.1", 40000)
+SOURCE = PEER[0]
 
 
 class Clock:
@@ -28,7 +31,7 @@ class Clock:
 
     def __init__(self):
         self.now = 1000
-        password.time = lambda: self.now
+        password.uptime = lambda: self.now
 
 
 class Request:
@@ -73,27 +76,31 @@ def test_equal():
 
 def test_sessions_end():
     clock = Clock()
-    sessions = password.Sessions()
+    ended = []
+    sessions = password.Sessions(ended.append)
     token = sessions.create()
     assert len(token) == 32 and token != sessions.create()
-    assert sessions.valid(token)
+    assert sessions.find(token) == token.encode()
     for wrong in (None, "", "x", token[:-1], token + "0", "0" * 32, "\u00e4" * 32):
-        assert not sessions.valid(wrong), wrong
+        assert sessions.find(wrong) is None, wrong
     clock.now += password.SESSION_SECONDS - 1
-    assert sessions.valid(token)
+    assert sessions.find(token) and not ended
     clock.now += 1
-    assert not sessions.valid(token)
+    assert sessions.find(token) is None
+    assert len(ended) == 2 and ended[0] == token.encode() and len(sessions) == 0
     token = sessions.create()
-    sessions.end("unknown")
-    sessions.end(token)
-    assert not sessions.valid(token)
+    sessions.end(token.encode())
+    assert sessions.find(token) is None and ended[2:] == [token.encode()]
 
 
 def test_sessions_are_limited():
     Clock()
-    sessions = password.Sessions()
+    ended = []
+    sessions = password.Sessions(ended.append)
     tokens = [sessions.create() for _ in range(password.MAX_SESSIONS + 1)]
-    assert [sessions.valid(token) for token in tokens] == [False] + [True] * password.MAX_SESSIONS
+    found = [sessions.find(token) is not None for token in tokens]
+    assert found == [False] + [True] * password.MAX_SESSIONS
+    assert ended == [tokens[0].encode()]
 
 
 def test_attempts_are_limited_by_source():
@@ -125,6 +132,38 @@ def test_sources_are_limited():
     assert attempts.begin("guesser") > 0
 
 
+def test_attempts_are_limited_in_all():
+    clock = Clock()
+    attempts = password.Attempts()
+    assert attempts.begin("owner") == 0
+    attempts.succeeded("owner")
+    for n in range(password.FREE_IN_ALL):
+        assert attempts.begin(n) == 0, n
+    assert attempts.begin("another") == password.WAIT_IN_ALL
+    assert attempts.refused == 1
+    # Not who has known it lately; and others one by one.
+    assert attempts.begin("owner") == 0
+    clock.now += password.WAIT_IN_ALL
+    assert attempts.begin("another") == 0
+    assert attempts.begin("a third") == password.WAIT_IN_ALL
+    attempts.succeeded("another")
+    clock.now += password.WAIT_IN_ALL
+    assert attempts.begin("a third") == 0 == attempts.begin("a fourth")
+
+
+def test_cookie_names_tell_ports_apart():
+    for host, name in (
+        (None, "session"),
+        ("device", "session"),
+        ("device:8080", "session-8080"),
+        ("[::1]", "session"),
+        ("[::1]:81", "session-81"),
+        ("8080", "session"),
+    ):
+        assert cookie_name(False, host) == name, host
+    assert cookie_name(True, "device:8443") == "__Host-session-8443"
+
+
 def test_tokens_of():
     for headers, tokens in (
         ({}, []),
@@ -133,7 +172,9 @@ def test_tokens_of():
         ({"cookie": "xsession=abc"}, []),
         ({"authorization": "Bearer abc"}, ["abc"]),
         ({"authorization": "bearer  abc "}, ["abc"]),
-        ({"authorization": "Basic abc", "cookie": "session=abc"}, []),
+        ({"authorization": "Basic abc", "cookie": "session=abc"}, ["abc"]),
+        ({"authorization": "Bearer abc", "cookie": "session-80=def"}, ["abc", "def"]),
+        ({"cookie": "; ".join(["session=a"] * 20)}, ["a"] * 8),
     ):
         assert tokens_of(headers) == tokens, headers
 
@@ -142,41 +183,76 @@ async def test_access():
     Clock()
     storage.erase(ADMIN)
     revoked = []
-    access = Access(lambda: revoked.append(1))
-    assert not access.has_password and access.allows(Request({}), PEER)
-    await refused(400, access.set_password("short"))
-    await refused(400, access.set_password("x" * 65))
-    await access.set_password("correct horse")
-    assert access.has_password and not access.allows(Request({}), PEER) and revoked == [1]
-    await refused(401, access.verify("wrong horse", PEER))
-    await refused(401, access.verify("", PEER))
-    await access.verify("correct horse", PEER)
-    token = access.sessions.create()
+    access = Access(revoked.append)
+    assert access.password is None and access.allows(Request({}), PEER)
+    await refused(400, set_password(access, "short"))
+    await refused(400, set_password(access, "x" * 65))
+    await set_password(access, "correct horse")
+    assert (
+        access.password is not None and not access.allows(Request({}), PEER) and revoked == [None]
+    )
+    await refused(401, verify(access, "wrong horse", SOURCE))
+    await refused(401, verify(access, "", SOURCE))
+    assert access.password.attempts.refused == 2
+    await verify(access, "correct horse", SOURCE)
+    token = access.password.log_in()
     headers = {"cookie": "session=" + token}
     assert access.allows(Request(headers), PEER)
+    assert access.password.session_of(headers) == token.encode()
     for strangers in ({}, {"cookie": "session=" + "0" * 32}):
-        access.log_out(strangers)
-        assert access.allows(Request(headers), PEER) and revoked == [1]
-    access.log_out(headers)
-    assert not access.allows(Request(headers), PEER) and revoked == [1, 1]
+        access.password.log_out(strangers)
+        assert access.allows(Request(headers), PEER) and revoked == [None]
+    access.password.log_out(headers)
+    assert not access.allows(Request(headers), PEER) and revoked == [None, token.encode()]
     # After a restart the password is the same, and nothing in the file is the password itself.
-    again = Access(lambda: None)
-    await again.verify("correct horse", PEER)
+    again = Access(lambda session: None)
+    await verify(again, "correct horse", SOURCE)
     with open(ADMIN) as file:
         assert "correct" not in file.read()
+    storage.erase(ADMIN)
+
+
+async def test_one_first_password_wins():
+    storage.erase(ADMIN)
+    access = Access(lambda session: None)
+    results = await asyncio.gather(
+        *[set_password(access, f"password {n}") for n in range(4)], return_exceptions=True
+    )
+    assert results.count(None) == 1
+    assert all([result is None or result.status == 409 for result in results])
+    await verify(access, f"password {results.index(None)}", SOURCE)
+    storage.erase(ADMIN)
+
+
+async def test_a_session_ends_by_time_without_being_asked_for():
+    clock = Clock()
+    storage.erase(ADMIN)
+    revoked = []
+    access = Access(revoked.append)
+    await set_password(access, "correct horse")
+    kept, password.EXPIRY_STEP = password.EXPIRY_STEP, 0
+    try:
+        token = access.password.log_in()
+        await asyncio.sleep_ms(5)
+        assert revoked == [None]
+        clock.now += password.SESSION_SECONDS
+        await until(lambda: len(revoked) == 2)
+        assert revoked[1] == token.encode()
+    finally:
+        password.EXPIRY_STEP = kept
     storage.erase(ADMIN)
 
 
 async def test_attempts_that_run_at_once_count_before_they_fail():
     Clock()
     storage.erase(ADMIN)
-    access = Access(lambda: None)
-    await access.set_password("correct horse")
+    access = Access(lambda session: None)
+    await set_password(access, "correct horse")
     statuses = []
 
     async def attempt():
         try:
-            await access.verify("wrong horse", PEER)
+            await verify(access, "wrong horse", SOURCE)
         except HTTPError as error:
             statuses.append(error.status)
 
@@ -185,15 +261,30 @@ async def test_attempts_that_run_at_once_count_before_they_fail():
     storage.erase(ADMIN)
 
 
-def test_unusable_file_is_no_password():
+async def test_a_password_that_cannot_be_used_locks():
+    Clock()
+    storage.erase(ADMIN)
+    for _ in range(2):  # so that there is a backup, with the password before
+        await set_password(Access(lambda session: None), "correct horse")
     for text in (
         "{}",
         '{"salt": 1, "iterations": 1, "hash": ""}',
+        '{"salt": "", "iterations": 1, "hash": ""}',
         '{"salt": "", "hash": ""}',
         "x",
+        "",
     ):
-        storage.erase(ADMIN)
         with open(ADMIN, "w") as file:
             file.write(text)
-        assert not Access(lambda: None).has_password, text
+        access = Access(lambda session: None)
+        assert access.password is not None and not access.allows(Request({}), PEER), text
+        await refused(403, verify(access, "correct horse", SOURCE))
+        # Who has the device in hand opens it.
+        access = Access(lambda session: None, True)
+        assert access.password is None, text
+    await set_password(access, "another horse")
+    await verify(Access(lambda session: None), "another horse", SOURCE)
+    # Cut off between two renames, there is the old one.
+    os.rename(ADMIN, ADMIN + storage.BACKUP)
+    await verify(Access(lambda session: None), "another horse", SOURCE)
     storage.erase(ADMIN)

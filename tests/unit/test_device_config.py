@@ -5,6 +5,7 @@ import os
 
 import vfs
 from device.settings import config as module
+from device.settings import storage
 from device.settings.config import Config
 
 HOST_ONLY = True  # needs the host's board module
@@ -266,3 +267,78 @@ def test_section_is_the_apps_own_object():
     config = in_folder({"app.json": {"app": "mine", "mine": {"period": 3}}}, Config)
     assert config.section("mine") == {"period": 3}
     assert config.section("other") == {}
+
+
+class Full:
+    """Takes the place of storage.save: from the `good`-th file on flash is full."""
+
+    def __init__(self, good):
+        self.left = good
+        self.save = storage.save
+
+    def __enter__(self):
+        storage.save = self
+
+    def __exit__(self, *error):
+        storage.save = self.save
+
+    def __call__(self, path, value):
+        if self.left == 0:
+            raise OSError(28)
+        self.left -= 1
+        self.save(path, value)
+
+
+def test_a_save_that_is_refused_changes_nothing():
+    fields = (
+        ("sta/ssid", "new", "old"),
+        ("sta/pass", "new password", "old password"),
+        ("http/port", 8081, 8080),
+        ("device/iam", "new", "old"),
+    )
+
+    def change():
+        config = Config()
+        for path, _, old in fields:
+            config.set(path, old)
+        config.save()
+        for good in range(3):
+            for path, new, _ in fields:
+                config.set(path, new)
+            with Full(good):
+                try:
+                    config.save()
+                    raise AssertionError("saved")
+                except OSError:
+                    pass
+            # Not in memory, not on flash, and not with the next save.
+            for path, _, old in fields:
+                assert config.get(path) == old, path
+            config.set("device/dev", str(good))
+            config.save()
+            again = Config()
+            for path, _, old in fields:
+                assert again.get(path) == old, (good, path)
+            assert again.get("device/dev") == str(good)
+
+    in_folder({}, change)
+
+
+def test_factory_reset_that_cannot_erase_says_so():
+    def reset():
+        config = Config()
+        config.set("device/iam", "old")
+        config.save()
+        # A folder can't be removed as a file.
+        os.rename("/network.json", "/kept")
+        os.mkdir("/network.json")
+        try:
+            config.factory_reset()
+            raise AssertionError("erased")
+        except OSError:
+            pass
+        finally:
+            os.rmdir("/network.json")
+
+    in_folder({"app.json": {"http": {"port": 1}}}, reset)
+    assert os.listdir(FOLDER) == ["kept"]

@@ -181,3 +181,48 @@ def test_saved_text_is_json():
             return json.load(file)
 
     assert at(flash, read) == NEW
+
+
+def test_a_byte_order_mark_is_skipped():
+    flash = formatted()
+    problems = []
+
+    def both():
+        with open("/flash/network.json", "wb") as file:
+            file.write(b"\xef\xbb\xbf" + json.dumps(OLD).encode())
+        return storage.load("/flash/network.json", problems.append)
+
+    assert at(flash, both) == OLD and problems == []
+
+
+def test_what_cannot_be_used_is_kept_when_it_is_replaced():
+    flash = formatted(OLD, NEW)
+
+    def replace():
+        with open("/flash/network.json", "w") as file:
+            file.write('{"sta": {"ssid": "typed", }')
+        # The one before stays where it is looked for.
+        assert storage.load("/flash/network.json", str) == OLD
+        storage.save("/flash/network.json", NEW)
+        with open("/flash/network.json.bad") as file:
+            assert "typed" in file.read()
+        assert storage.load("/flash/network.json", str) == NEW
+        os.remove("/flash/network.json")
+        assert storage.load("/flash/network.json", str) == OLD
+        # It is kept once; and no secret stays behind.
+        storage.save("/flash/network.json", NEW)
+        storage.save("/flash/network.json", OLD)
+        assert storage.load("/flash/network.json.bak", str) == NEW
+        storage.erase("/flash/network.json")
+        assert os.listdir("/flash") == []
+
+    at(flash, replace)
+
+
+def test_undo_takes_a_save_back():
+    def undo(value):
+        storage.undo("/flash/network.json")
+        assert storage.load("/flash/network.json", str) == value
+
+    at(formatted(OLD, NEW), lambda: undo(OLD))
+    at(formatted(NEW), lambda: undo({}))

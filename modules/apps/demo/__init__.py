@@ -12,4 +12,10 @@ def app_main(config, recovery=None):
         config: the `device.settings.config.Config`.
         recovery: traceback of the app in whose place this runs.
     """
-    asyncio.run(Device(config, recovery).run())
+    device = Device(config, recovery)
+    try:
+        asyncio.run(device.run())
+    except KeyboardInterrupt:
+        # On a computer SIGTERM too.
+        asyncio.get_event_loop().run_until_complete(device.end())
+        raise

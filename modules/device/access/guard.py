@@ -56,7 +56,7 @@ class Guard:
         access = self._access
         if access.allows(request, request.peer):
             return None
-        if not access.has_password:
+        if access.password is None:
             raise HTTPError(403, "set a password over the device's own access point first")
         if path == "/":
             from httpd import redirect

@@ -3,15 +3,18 @@
 Imported once there is a password. Sessions are in RAM: a restart ends them.
 """
 
-from asyncio import Lock, sleep_ms
+from asyncio import Lock, create_task, sleep, sleep_ms
 from binascii import hexlify, unhexlify
 from hashlib import sha256
 from os import urandom
-from time import time
 
+import board
 from httpd import HTTPError
 
-from ..log import log
+from ..log import log, uptime
+from ..settings import storage
+from ..settings.config import ADMIN
+from .tokens import tokens_of
 
 # Rounds of PBKDF2 (RFC 8018 section 5.2). A round takes two SHA-256 objects, 3 us on a desktop and
 # some 100 us on an ESP32: 4000 keep a login below a second. They are stored with the hash, so that
@@ -33,12 +36,20 @@ _TOKEN_SIZE = 16
 MAX_SESSIONS = 8
 SESSION_SECONDS = 24 * 3600
 
+# How often it is looked for sessions whose time is over, in seconds.
+EXPIRY_STEP = 60
+
 # Wrong passwords that a source may give before it must wait, how long first (doubled with each
 # further one) and at most, in seconds; and how many sources are remembered.
 FREE_ATTEMPTS = 5
 FIRST_WAIT = 10
 LONGEST_WAIT = 600
 MAX_SOURCES = 16
+
+# Wrong passwords of strangers, whatever their addresses, and then the seconds between two of them;
+# whoever has given the password lately isn't one. It takes 16 years to try 50 million that way.
+FREE_IN_ALL = 50
+WAIT_IN_ALL = 10
 
 
 # One hash is made at a time: it takes all there is of the processor.
@@ -83,50 +94,64 @@ async def derive(password, salt, iterations):
 
 
 class Sessions:
-    """The tokens that are good at the moment."""
+    """The tokens that are good at the moment.
 
-    def __init__(self):
-        self._sessions = []  # [token, time at which it ends], oldest first
+    Args:
+        ended: called with the token, bytes, of each session that has ended.
+    """
+
+    def __init__(self, ended):
+        self._ended = ended
+        self._sessions = []  # (token, uptime at which it ends), oldest first
+
+    def __len__(self):
+        return len(self._sessions)
 
     def create(self):
         """Make a session; returns its token, 32 hexadecimal digits."""
         if len(self._sessions) >= MAX_SESSIONS:
-            self._sessions.pop(0)
+            self._ended(self._sessions.pop(0)[0])
         token = hexlify(urandom(_TOKEN_SIZE))
-        self._sessions.append((token, int(time()) + SESSION_SECONDS))
+        self._sessions.append((token, uptime() + SESSION_SECONDS))
         return str(token, "utf-8")
 
-    def valid(self, token):
-        """Whether `token` (str or None) belongs to a session that goes on."""
-        return self._find(token) is not None
-
-    def end(self, token):
-        """End a session; returns whether there was one of this token."""
-        session = self._find(token)
-        if session is None:
-            return False
-        self._sessions.remove(session)
-        return True
-
-    def _find(self, token):
+    def find(self, token):
+        """The token, bytes, of the session that `token`, str or None, belongs to; else None."""
         if not token:
             return None
         token = token.encode()
-        now = int(time())
+        self.expire()
         found = None
-        self._sessions = [session for session in self._sessions if session[1] > now]
         for session in self._sessions:
             # No early end: the time must not tell which one matches, or how far.
             if equal(session[0], token):
-                found = session
+                found = session[0]
         return found
+
+    def end(self, token):
+        """End the session of a token, bytes, that `find` has found."""
+        self._sessions = [session for session in self._sessions if session[0] != token]
+        self._ended(token)
+
+    def expire(self):
+        """End the sessions whose time is over."""
+        now = uptime()
+        while self._sessions and self._sessions[0][1] <= now:
+            self._ended(self._sessions.pop(0)[0])
 
 
 class Attempts:
-    """Counts wrong passwords by source and says how long to wait before the next."""
+    """Counts wrong passwords by source and in all, and says how long to wait before the next.
+
+    Attributes:
+        refused: how many logins have been refused.
+    """
 
     def __init__(self):
-        self._sources = {}  # source: [attempts, time before which there is no further one]
+        self.refused = 0
+        self._sources = {}  # source: [attempts, uptime before which there is no further one]
+        self._all = [0, 0]
+        self._known = []  # sources that have given the password, the last one last
 
     def begin(self, source):
         """Note an attempt, which counts as wrong until `succeeded`.
@@ -134,7 +159,7 @@ class Attempts:
         Returns:
             0, or the seconds to wait instead of trying.
         """
-        now = int(time())
+        now = int(uptime())
         known = self._sources.get(source)
         if known is None:
             if len(self._sources) >= MAX_SOURCES:
@@ -142,17 +167,33 @@ class Attempts:
                 oldest = min(self._sources, key=lambda source: self._sources[source][1])
                 del self._sources[oldest]
             known = self._sources[source] = [0, now]
-        if known[1] > now:
-            return min(known[1] - now, LONGEST_WAIT)
+        total = self._all
+        strange = source not in self._known
+        wait = max(known[1], total[1] if strange else 0) - now
+        if wait > 0:
+            self.refused += 1
+            return wait
         known[0] += 1
         excess = known[0] - FREE_ATTEMPTS
         if excess >= 0:
             known[1] = now + min(FIRST_WAIT << min(excess, 10), LONGEST_WAIT)
+        if strange:
+            total[0] += 1
+            if total[0] >= FREE_IN_ALL:
+                total[1] = now + WAIT_IN_ALL
         return 0
 
+    def failed(self):
+        """Count a wrong password."""
+        self.refused += 1
+
     def succeeded(self, source):
-        """Forget the wrong attempts of a source that knew the password."""
+        """Forget the wrong attempts of a source that knew the password, and remember it."""
         self._sources.pop(source, None)
+        known = [other for other in self._known if other != source]
+        known.append(source)
+        self._known = known[-MAX_SOURCES:]
+        self._all[0] = 0
 
 
 class Password:
@@ -160,19 +201,23 @@ class Password:
 
     Args:
         salt, iterations, derived: its hash, see `derive`.
+        ended: see `Sessions`.
 
     Attributes:
         sessions: the `Sessions` of those who gave it.
         attempts: the `Attempts` to guess it.
     """
 
-    def __init__(self, salt, iterations, derived):
+    damaged = False  # nobody knows it: what is stored can't be used
+    _expiring = False
+
+    def __init__(self, salt, iterations, derived, ended):
         self._hash = salt, iterations, derived
-        self.sessions = Sessions()
+        self.sessions = Sessions(ended)
         self.attempts = Attempts()
 
     @staticmethod
-    async def make(text):
+    async def make(text, ended):
         """The `Password` for a text.
 
         Raises:
@@ -185,21 +230,9 @@ class Password:
         # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
         await _deriving.acquire()
         try:
-            return Password(salt, ITERATIONS, await derive(encoded, salt, ITERATIONS))
+            return Password(salt, ITERATIONS, await derive(encoded, salt, ITERATIONS), ended)
         finally:
             _deriving.release()
-
-    @staticmethod
-    def load(stored):
-        """The `Password` from what `stored()` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: it isn't that.
-        """
-        iterations = stored["iterations"]
-        if not isinstance(iterations, int) or not 0 < iterations <= 1_000_000:
-            raise ValueError
-        return Password(unhexlify(stored["salt"]), iterations, unhexlify(stored["hash"]))
 
     def stored(self):
         """A dict for JSON, from which `load` makes the same again."""
@@ -214,8 +247,11 @@ class Password:
         """Check a password given by `source`, an address.
 
         Raises:
-            HTTPError: 429 after too many wrong ones, 401 for a wrong one.
+            HTTPError: 429 after too many wrong ones, 401 for a wrong one, 403 when the password
+                is lost.
         """
+        if self.damaged:
+            raise HTTPError(403, "the password is damaged: start the device with BOOT held")
         wait = self.attempts.begin(source)
         if wait:
             raise HTTPError(429, "too many attempts", (("Retry-After", str(wait)),))
@@ -228,6 +264,108 @@ class Password:
         finally:
             _deriving.release()
         if not equal(derived, expected) or len(encoded) > MAX_PASSWORD:
-            log("error", "wrong admin password")
+            self.attempts.failed()
+            log("error", f"wrong admin password from {source}")
             raise HTTPError(401, "wrong password")
         self.attempts.succeeded(source)
+
+    def log_in(self):
+        """Make a session for who has given the password; returns its token, a str."""
+        token = self.sessions.create()
+        if not self._expiring:
+            create_task(self._expire())
+            self._expiring = True
+        return token
+
+    def session_of(self, headers):
+        """The token, bytes, of the session that a request belongs to; None for none."""
+        found = None
+        for token in tokens_of(headers):
+            found = self.sessions.find(token) or found
+        return found
+
+    def log_out(self, headers):
+        """End the sessions that a request belongs to: with TLS and without it.
+
+        One that belongs to none ends nothing: anybody may send it.
+        """
+        for token in tokens_of(headers):
+            found = self.sessions.find(token)
+            if found is not None:
+                self.sessions.end(found)
+
+    async def _expire(self):
+        # Nobody asks with a session whose time is over; what it has opened is closed all the same.
+        try:
+            while len(self.sessions):
+                await sleep(EXPIRY_STEP)
+                self.sessions.expire()
+        finally:
+            self._expiring = False
+
+
+def load(stored, ended, opened):
+    """The `Password` from what `Password.stored` gave.
+
+    Args:
+        stored: that dict, or another.
+        ended: see `Sessions`.
+        opened: whether there is no password when it can't be used; else there is one that nobody
+            knows.
+
+    Returns:
+        It, or None.
+    """
+    try:
+        iterations = stored["iterations"]
+        if not isinstance(iterations, int) or not 0 < iterations <= 1_000_000:
+            raise ValueError
+        salt, derived = unhexlify(stored["salt"]), unhexlify(stored["hash"])
+        if len(salt) == _SALT_SIZE and len(derived) == 32:
+            return Password(salt, iterations, derived, ended)
+    except (KeyError, TypeError, ValueError):
+        pass
+    if opened:
+        log("error", ADMIN + " can't be used: a new password can be set")
+        return None
+    # Neither open, nor with a password that was changed since.
+    log("error", ADMIN + " can't be used: the device is locked")
+    password = Password(b"", 1, b"", ended)
+    password.damaged = True
+    return password
+
+
+async def verify(access, text, source):
+    """Check a password given by an address; raises as `Password.verify`.
+
+    Args:
+        access: the `access.Access`, which has a password.
+    """
+    password = access.password
+    await password.verify(text, source)
+    if password is not access.password:
+        raise HTTPError(401, "the password was changed meanwhile")
+
+
+async def set_password(access, text):
+    """Set the password of an `access.Access` and end every session.
+
+    Raises:
+        HTTPError: 400, it is too short or too long; 409, another was set meanwhile.
+        OSError: it can't be saved; the old one stays.
+    """
+    before = access.password
+    password = await Password.make(text, access.revoked)
+    if access.password is not before:
+        raise HTTPError(409, "another password was set meanwhile")
+    if board.chip is not None:
+        # Should the new file be damaged before it is copied, the old one must not come back.
+        from ..settings.copies import outdate
+
+        outdate(board.chip.store, ADMIN)
+    storage.save(ADMIN, password.stored())
+    if before is not None:
+        password.attempts = before.attempts
+    access.password = password
+    access.revoked(None)
+    log("info", "admin password set")

@@ -2,7 +2,8 @@
 
 from httpd import HTTPError, Response, redirect
 
-from ..access.access import COOKIE, SECURE_COOKIE
+from ..access.password import SESSION_SECONDS, set_password, verify
+from ..access.tokens import cookie_name
 
 _NO_STORE = (("Cache-Control", "no-store"),)
 
@@ -11,7 +12,7 @@ def session(device, request):
     access = device.access
     return Response(
         {
-            "password": access.has_password,
+            "password": access.password is not None,
             "authenticated": access.allows(request, request.peer),
         },
         headers=_NO_STORE,
@@ -21,25 +22,27 @@ def session(device, request):
 async def login(device, request):
     fields = await _fields(request)
     access = device.access
-    if not access.has_password:
+    if access.password is None:
         raise HTTPError(409, "no password is set")
-    await access.verify(_text(fields, "password"), _source(request))
-    return _logged_in(request, access.sessions.create())
+    await verify(access, _text(fields, "password"), _source(request))
+    return _logged_in(request, access.password.log_in())
 
 
 async def password(device, request):
     fields = await _fields(request)
     new = _text(fields, "new")
     access = device.access
-    if access.has_password:
+    if access.password is not None:
         # A session alone isn't enough: it may be a browser that somebody left open.
-        await access.verify(_text(fields, "current"), _source(request))
-    await access.set_password(new)
-    return _logged_in(request, access.sessions.create())
+        await verify(access, _text(fields, "current"), _source(request))
+    await set_password(access, new)
+    return _logged_in(request, access.password.log_in())
 
 
 def logout(device, request):
-    device.access.log_out(request.headers)
+    known = device.access.password
+    if known is not None:
+        known.log_out(request.headers)
     response = redirect("/login")
     _set_cookie(request, response, "", 0)
     return response
@@ -72,8 +75,6 @@ def _text(fields, name):
 
 def _logged_in(request, token):
     # A program gets the token, a browser the way to the page; both get the cookie.
-    from ..access.password import SESSION_SECONDS
-
     if _wants_json(request):
         response = Response({"token": token, "seconds": SESSION_SECONDS}, headers=_NO_STORE)
     else:
@@ -84,4 +85,5 @@ def _logged_in(request, token):
 
 def _set_cookie(request, response, value, max_age):
     secure = request.secure
-    response.set_cookie(SECURE_COOKIE if secure else COOKIE, value, max_age, secure=secure)
+    name = cookie_name(secure, request.headers.get("host"))
+    response.set_cookie(name, value, max_age, secure=secure)

@@ -57,6 +57,9 @@ def text(device):
         "Connections closed to make room.",
         group.evicted,
     )
+    password = device.access.password
+    refused = 0 if password is None else password.attempts.refused
+    counter("logins_refused_total", "Logins refused.", refused)
     gauge("clients", "WebSocket clients.", len(hub.clients))
     closes = device.sockets.closes or {1000: 0}
     family(

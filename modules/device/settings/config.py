@@ -7,6 +7,8 @@ or bad is reported (`problems`) and its default used; nothing in these files sto
 (`{"demo": {"http": {"port": 80}}}`) or at the top (`{"http": {"port": 80}}`).
 """
 
+import json
+
 import board
 
 from . import storage
@@ -157,6 +159,7 @@ class Config:
         self.problems = []
         self._overrides = overrides or {}
         self._changed = set()
+        self._before = None  # (files as JSON, values) since the last save
         self._files = {}
         for name in (NETWORK, APP, SECRETS):
             self._files[name] = storage.load(name, self.problems.append)
@@ -181,8 +184,12 @@ class Config:
         _, _, _, _, default = _field(path)
         return _board_default(path) if default is None else default
 
+    def forced(self, name):
+        """What the start says that is no field, such as "access/opened"; False by default."""
+        return self._overrides.get(name, False)
+
     def set(self, path, value):
-        """Change a field; `save` makes it last.
+        """Change a field; `save` makes it last, or takes it back.
 
         Raises:
             KeyError: there is no such field.
@@ -196,6 +203,8 @@ class Config:
             from interfaces import check_all
 
             check_all(value)
+        if self._before is None:
+            self._before = json.dumps(self._files), dict(self._values)
         if path == "sta/ssid" and value != self.get(path):
             # A password belongs to its network: it is looked up anew.
             self._forget("sta/pass")
@@ -217,12 +226,24 @@ class Config:
         own password is kept.
 
         Raises:
-            OSError: flash is full or failing; what is stored is still whole.
+            OSError, MemoryError: flash is full or failing. What has changed since the last time is
+                taken back, here and on flash.
         """
-        for name in (SECRETS, NETWORK, APP):
-            if name in self._changed:
-                storage.save(name, self._files[name])
-                self._changed.discard(name)
+        saved = []
+        try:
+            for name in (SECRETS, NETWORK, APP):
+                if name in self._changed:
+                    storage.save(name, self._files[name])
+                    saved.append(name)
+        except (OSError, MemoryError):
+            files, self._values = self._before
+            self._files = json.loads(files)
+            for name in saved:
+                storage.undo(name)
+            raise
+        finally:
+            self._changed.clear()
+            self._before = None
 
     def section(self, name):
         """The object of an app in app.json, as it is; for apps that bring fields of their own."""
@@ -230,13 +251,23 @@ class Config:
         return value if isinstance(value, dict) else {}
 
     def factory_reset(self):
-        """Remove all files, and a chip's copies of them; the next boot is a first boot."""
+        """Remove all files, and a chip's copies of them; the next boot is a first boot.
+
+        Raises:
+            OSError: some are still there.
+        """
         if board.chip is not None:
             from .copies import forget
 
             forget(board.chip.store)
+        failure = None
         for name in (NETWORK, APP, SECRETS, ADMIN):
-            storage.erase(name)
+            try:
+                storage.erase(name)
+            except OSError as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     # Where a field is kept
 

@@ -160,6 +160,11 @@ def forget(store):
         store.remove(_key(name))
 
 
+def outdate(store, name):
+    """Remove the copy of one of the settings, which is about to change."""
+    store.remove(_key(name))
+
+
 class Copies:
     """Keeps copies of the settings in the store."""
 

@@ -12,6 +12,12 @@ from errno import ENOENT
 BACKUP = ".bak"
 NEW = ".new"
 
+# Where a file that can't be used is kept when it is replaced: a person may want what is in it.
+BAD = ".bad"
+
+# Files that were there and couldn't be used.
+_unusable = set()
+
 # What copies.mount has read already, by path: bytes, or None where there is no file. Each is used
 # once, at the start: a look into the filesystem is some 30 accesses to flash.
 preloaded = {}
@@ -21,15 +27,19 @@ preloaded = {}
 MAX_SIZE = 8192
 
 
-def load(path, report):
+def load(path, report, strict=False):
     """Read a JSON object.
 
     Args:
         path: of the file; `<path>.bak` is read when it can't be used.
         report: called with one line for a file that is there and can't be used.
+        strict: only a file that is gone is looked for in its backup, not one that can't be used.
 
     Returns:
-        A dict, empty when there is neither file.
+        A dict, empty when there is neither file; None then, if `strict`.
+
+    Raises:
+        ValueError: the file can't be used, and `strict`.
     """
     for name in (path, path + BACKUP):
         try:
@@ -38,15 +48,23 @@ def load(path, report):
                 continue
             from strict_json import loads
 
-            value = loads(str(data, "utf-8"))
+            text = str(data, "utf-8")
+            if text.startswith("\ufeff"):
+                # The byte order mark that some editors write (RFC 8259 section 8.1).
+                text = text[1:]
+            value = loads(text)
             if not isinstance(value, dict):
                 raise ValueError("not an object")
             return value
         except UnicodeError:
-            report(f"{name} can't be used: not UTF-8")
+            problem = "not UTF-8"
         except (OSError, ValueError) as error:
-            report(f"{name} can't be used: {error}")
-    return {}
+            problem = str(error)
+        report(f"{name} can't be used: {problem}")
+        _unusable.add(name)
+        if strict:
+            raise ValueError(problem)
+    return None if strict else {}
 
 
 def read(name, limit):
@@ -84,6 +102,8 @@ def save(path, value):
         with open(new, "w") as file:
             json.dump(value, file)
             file.flush()  # to the medium: fsync, lfs_file_sync
+        if path in _unusable:
+            backup = path + BAD
         try:
             os.rename(path, backup)
             kept = True
@@ -95,8 +115,23 @@ def save(path, value):
             os.rename(backup, path)
         _remove(new)
         raise
+    _unusable.discard(path)
     if hasattr(os, "sync"):
         os.sync()
+
+
+def undo(path):
+    """Take back the last `save` of a file, as well as it can be.
+
+    Raises:
+        OSError: it can't be.
+    """
+    try:
+        os.rename(path + BACKUP, path)
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise
+        os.remove(path)  # it was the first one
 
 
 def forget(path):
@@ -106,10 +141,21 @@ def forget(path):
 
 
 def erase(path):
-    """Remove a file with its backup; what isn't there is no error."""
+    """Remove a file with all that is kept of it; what isn't there is no error.
+
+    Raises:
+        OSError: some of it is still there.
+    """
     forget(path)
-    for name in (path + NEW, path + BACKUP, path):
-        _remove(name)
+    failure = None
+    for name in (path + NEW, path + BACKUP, path + BAD, path):
+        try:
+            os.remove(name)
+        except OSError as error:
+            if error.errno != ENOENT:
+                failure = error
+    if failure is not None:
+        raise failure
 
 
 def _remove(name):

@@ -40,11 +40,13 @@ class Boot:
         self._report = report
         self._watchdog = None
         self._released = False
+        self._held = False
         self.safe = ""
         if chip.deliberate():
             return
         count = self._count()
-        if chip.held():
+        self._held = chip.held()
+        if self._held:
             self.safe = "the BOOT button was held"
         elif count >= CRASHES:
             self.safe = f"{count} starts in a row ended within {STABLE_MS // 1000} s"
@@ -67,6 +69,8 @@ class Boot:
         values = dict(values)
         if self.safe:
             values.update(SAFE)
+            # Who has the device in hand may get in where the password on flash can't be used.
+            values["access/opened"] = self._held
         return values
 
     def start(self):
