@@ -113,3 +113,6 @@ def keeps_place(peer: tuple[str, int]) -> bool | None:
 
     The device's own access point is how its owner gets in when the network is full of others.
     """
+
+def is_own_address(address: str) -> bool:
+    """Whether the device can be reached at this address, or listens at all by it."""

@@ -10,6 +10,7 @@ import json
 from asyncio import create_task, sleep_ms
 
 import board
+from httpd.errors import ENOSPC
 from interfaces import describe
 from interfaces.base import NotRunning, QueueFull
 from micropython import const
@@ -24,6 +25,9 @@ from .settings.credentials import check
 # Larger messages up to the connection's max_size are answered with an error, beyond it the
 # connection is closed with 1009.
 MAX_COMMAND = 4096
+
+# What an error ends with that 507 stands for.
+FULL = "flash is full"
 
 # How much of a bad name is repeated in an error.
 _QUOTE = 40
@@ -109,7 +113,8 @@ class Commands:
         except (ValueError, WifiError, NotRunning, QueueFull) as error:
             raise CommandError(f"{item}: {error}")
         except OSError as error:
-            raise CommandError(f"{item}: can't be saved ({error})")
+            problem = FULL if error.errno == ENOSPC else f"can't be saved ({error})"
+            raise CommandError(f"{item}: {problem}")
 
     # GET
 

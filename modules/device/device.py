@@ -8,7 +8,7 @@ import board
 import interfaces
 from heap import BLOCK_SIZE
 from micropython import const
-from transport import Group, poller, set_reporter, suspend
+from transport import AddressError, Group, poller, set_reporter, suspend
 from websockets import Server
 
 import build_info
@@ -108,14 +108,16 @@ class Device:
     async def run(self):
         """Serve for ever.
 
+        A port that can't be listened at is logged, and the others are served.
+
         Raises:
-            transport.AddressError: a port is taken.
+            transport.AddressError: one that the program's user asked for.
         """
         set_reporter(report)
         asyncio.get_event_loop().set_exception_handler(_task_failed)
         config = self.config
-        http = self.web.listen(config.get("http/ip"), config.get("http/port"))
-        sockets = self.sockets.listen(config.get("websocket/ip"), config.get("websocket/port"))
+        http = self._listen(self.web, "http") or self._listen(self.web, "http", True)
+        sockets = self._listen(self.sockets, "websocket")
         https = self._listen_with_tls() if config.get("https/port") else None
         self.wifi.start()
         if self.lan is not None:
@@ -135,6 +137,17 @@ class Device:
         finally:
             for task in tasks:
                 task.cancel()
+
+    def _listen(self, server, name, default=False):
+        # At the address and port of its section, or of the defaults; None where that fails.
+        get = self.config.get
+        try:
+            return server.listen(get(name + "/ip", default), get(name + "/port", default))
+        except AddressError as error:
+            if name + "/port" in board.overrides:
+                raise
+            log("error", str(error))
+            return None
 
     def _listen_with_tls(self):
         from .routes.https import Redirect, listen

@@ -95,7 +95,7 @@ class HTTPConnection:
     held = 0  # bytes that the handler keeps of a body that isn't complete
     _partial = False  # a part of the next head is there
     _keep = True  # the connection goes on after the current request
-    _body = None
+    body = None  # of the current request: see `body.framing`
     _pieces = None  # iterator of the response's body
     _expect = False  # the client waits for 100 Continue
     _piece = None  # body bytes that the handler hasn't taken
@@ -232,14 +232,14 @@ class HTTPConnection:
             if "content-length" in fields or "transfer-encoding" in fields:
                 from .body import framing
 
-                self._body = framing(fields, minor)
+                self.body = framing(fields, minor)
             if self.transport.over:
                 raise BadMessage(503, "too many connections")
         except BadMessage as error:
             self._refuse(error)
             return
         try:
-            if self._body is not None:
+            if self.body is not None:
                 expect = fields.get("expect")
                 # RFC 9110 section 10.1.1.
                 if expect is not None and expect.lower() != "100-continue":
@@ -256,7 +256,7 @@ class HTTPConnection:
         if hasattr(result, "throw"):  # a coroutine
             transport.pause_reading()
             transport.set_timeout(None)
-            self._state = _BUSY if self._body is None else _BODY
+            self._state = _BUSY if self.body is None else _BODY
             request.task = core.create_task(self._run(request, result))
         else:
             self._respond(request, result)
@@ -306,11 +306,6 @@ class HTTPConnection:
 
     # Bodies
 
-    @property
-    def body_length(self):
-        """Content-Length of the current request: 0 without a body, None when it isn't told."""
-        return 0 if self._body is None else self._body.length
-
     async def next_piece(self):
         """The next bytes of the body, or None at its end; for `Request`."""
         while self._piece is None:
@@ -346,7 +341,7 @@ class HTTPConnection:
             raise ConnectionLost(ECONNRESET)
 
     def _receive_body(self, buf, start, end):
-        body = self._body
+        body = self.body
         self._expect = False
         try:
             first, last, stop = body.receive(buf, start, end)
@@ -415,7 +410,7 @@ class HTTPConnection:
 
     def _connection_option(self, request):
         # The Connection option of the response; RFC 9112 section 9.3.
-        body = self._body
+        body = self.body
         if body is not None and not body.done:
             if self._expect or body.length is None or body.remaining > DISCARD_LIMIT:
                 self._keep = False
@@ -426,7 +421,7 @@ class HTTPConnection:
     @micropython.native
     def _respond(self, request, result):
         piece = option = None
-        if not self._keep or request.minor == 0 or self._body is not None:
+        if not self._keep or request.minor == 0 or self.body is not None:
             option = self._connection_option(request)
         transport = self.transport
         if isinstance(result, Asset):
@@ -473,7 +468,7 @@ class HTTPConnection:
         if (
             self._keep
             and self._state == _HEAD
-            and self._body is None
+            and self.body is None
             and self._pieces is None
             and not transport.queued
         ):
@@ -571,7 +566,7 @@ class HTTPConnection:
     @micropython.native
     def _finish(self):
         transport = self.transport
-        body = self._body
+        body = self.body
         complete = self._failure is None and (body is None or body.done)
         if self._keep and complete:
             self._await_request()
@@ -592,8 +587,8 @@ class HTTPConnection:
     @micropython.native
     def _await_request(self):
         self._state = _HEAD
-        if self._body is not None:
-            self._body = self._piece = None
+        if self.body is not None:
+            self.body = self._piece = None
         transport = self.transport
         self.rests = True
         self._idle_since = ticks_ms()

@@ -2,6 +2,9 @@
 
 from http11 import BadMessage
 
+# The same number on Linux, newlib and LittleFS; the errno module does not name it.
+ENOSPC = 28
+
 
 class HTTPError(Exception):
     """Raised by a handler (or the server) to answer with an error.
@@ -27,5 +30,8 @@ def from_exception(error):
         return HTTPError(error.status, error.reason), False
     if isinstance(error, MemoryError):
         return HTTPError(503, "out of memory", (("Retry-After", "5"),)), True
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        # RFC 4918 section 11.5.
+        return HTTPError(507, "flash is full"), False
     # Nothing of a defect's details is told to the client.
     return HTTPError(500), True

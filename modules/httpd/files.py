@@ -7,9 +7,6 @@ from .errors import HTTPError
 from .ranges import content_range, part_of
 from .response import Response
 
-# The same number on Linux, newlib and LittleFS; the errno module does not name it.
-_ENOSPC = 28
-
 # Bytes read from a file at a time; every response under way has one such buffer.
 BLOCK = 1024
 
@@ -121,9 +118,9 @@ async def receive_file(request, path, limit):
         (size, created): the bytes stored, and whether there was no such file before.
 
     Raises:
-        HTTPError: 413 over the limit, 409 while another upload to `path` is under way, 507 when
-            flash is full, 408 or 400 when the client doesn't send it all.
-        OSError: the file can't be written.
+        HTTPError: 413 over the limit, 409 while another upload to `path` is under way, 408 or
+            400 when the client doesn't send it all.
+        OSError: the file can't be written: `errors.from_exception` makes 507 of a full flash.
     """
     length = request.length
     if length is not None and length > limit:
@@ -143,11 +140,8 @@ async def receive_file(request, path, limit):
             file.flush()  # to the medium: fsync, lfs_file_sync
         created = not _exists(path)
         os.rename(part, path)
-    except BaseException as error:  # a cancelled task must not leave a part either
+    except BaseException:  # a cancelled task must not leave a part either
         _remove(part)
-        if isinstance(error, OSError) and error.errno == _ENOSPC:
-            # RFC 4918 section 11.5.
-            raise HTTPError(507, "flash is full")
         raise
     finally:
         _receiving.discard(path)

@@ -128,7 +128,8 @@ class Request:
     @property
     def length(self):
         """Bytes of the body: 0 without one, None when it comes chunked."""
-        return self.connection.body_length
+        body = self.connection.body
+        return 0 if body is None else body.length
 
     @property
     def cookies(self):
@@ -159,7 +160,7 @@ class Request:
         connection = self.connection
         if limit is None:
             limit = connection.server.max_body
-        length = connection.body_length
+        length = self.length
         if length is not None and length > limit:
             raise HTTPError(413, f"body over {limit} bytes")
         connection.hold(length or 0)

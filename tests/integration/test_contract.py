@@ -48,7 +48,9 @@ def test_given_ports_are_used(make_image):
 
 def test_host_is_the_address_to_listen_on(tmp_path):
     command = [WEBSOCK, "--data", tmp_path / "device", "--host", "127.0.0.2"]
-    program = Program([*command, "--http-port", "0", "--ws-port", "0"], tmp_path / "log")
+    # Not any free port of that address: somebody may have it at the other one.
+    ports = ["--http-port", str(free_port()), "--ws-port", str(free_port())]
+    program = Program([*command, *ports], tmp_path / "log")
     program.spawn()
     try:
         ready = program.wait_line(r"ready http://127\.0\.0\.2:(\d+)/ ws://127\.0\.0\.2:(\d+)/")

@@ -1,6 +1,7 @@
 """The image's own routes: metrics, log, files of the page, security headers."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import websockets.exceptions
@@ -152,6 +153,64 @@ def test_no_file_outside_the_page_is_written(image, connection, name):
         response = connection.get("/api/www/" + name, method=method, body=b"{}")
         assert response.status == 404
     assert not (image.data / "app.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a.py", "a name does not end in .py"),
+        ("deep/main.PY", "a name does not end in .py"),
+        ("a.mpy", "a name does not end in .mpy"),
+        ("a.txt.part", "a name does not end in .part"),
+        ("a%00.htm", "a name has no control characters"),
+        ("new/a%0a.htm", "a name has no control characters"),
+        ("x" * 65, "a name has at most 64 bytes"),
+        ("new/" + "%C3%A4" * 33, "a name has at most 64 bytes"),
+        ("folder", "there is a folder of this name"),
+        ("file/below", "there is a file of a folder's name"),
+    ],
+)
+def test_names_that_no_file_can_have(image, connection, name, why):
+    for there in ("folder/a", "file"):
+        assert connection.get("/api/www/" + there, method="PUT", body=b"1").status == 201
+    response = connection.get("/api/www/" + name, method="PUT", body=b"print()")
+    assert (response.status, response.body.decode()) == (400, why + "\n")
+    found = sorted(str(path.relative_to(image.data)) for path in image.data.glob("www/**/*"))
+    assert found == ["www/file", "www/folder", "www/folder/a"]
+
+
+def test_an_upload_that_fails_leaves_no_folders(image):
+    for head, status in (
+        ("Content-Length: 200000", 413),
+        ("Transfer-Encoding: chunked", 400),
+    ):
+        with Connection(image.http_port) as connection:
+            request = (
+                f"PUT /api/www/a/b/c HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\nnonsense\r\n"
+            )
+            connection.send(request.encode())
+            assert connection.read_response().status == status
+        assert not (image.data / "www").exists()
+
+
+def test_uploads_at_once_do_not_mix(image):
+    def upload(number):
+        body = bytes([65 + number]) * 50_000
+        with Connection(image.http_port) as connection:
+            return connection.get(f"/api/www/f{number % 4}", method="PUT", body=body).status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(upload, range(16)))
+    assert set(statuses) <= {200, 201, 409}
+    for path in (image.data / "www").iterdir():
+        assert len(path.read_bytes()) == 50_000 and len(set(path.read_bytes())) == 1
+
+
+def test_what_is_uploaded_is_no_app(image):
+    body = json.dumps(["CMD", "set", ["app", "www"]]).encode()
+    with Connection(image.http_port) as connection:
+        answer = connection.get("/api/command", method="POST", body=body)
+    assert json.loads(answer.body) == {"error": "set: app must have only letters, digits and _"}
 
 
 def test_file_over_the_limit_is_413(image):

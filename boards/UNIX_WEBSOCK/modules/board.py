@@ -1,6 +1,7 @@
 """What differs between boards; here a program on this computer. See boards/board.pyi."""
 
 import os
+import socket
 
 import hostio
 import machine
@@ -109,3 +110,18 @@ def on_access_point(peer):
 def keeps_place(peer):
     """For the access point's, if the simulated air says who these are."""
     return network.has_client(peer[0]) if network.has_clients() else None
+
+
+def is_own_address(address):
+    """Tried out."""
+    sock = None
+    try:
+        info = socket.getaddrinfo(address, 0, 0, socket.SOCK_STREAM)[0]
+        sock = socket.socket(*info[:3])
+        sock.bind(info[-1])
+    except OSError:
+        return False
+    finally:
+        if sock is not None:
+            sock.close()
+    return True

@@ -103,6 +103,17 @@ def keeps_place(peer):
     return on_access_point(peer)
 
 
+def is_own_address(address):
+    """An interface's of Wi-Fi; of Ethernet's nothing is known, and lwIP would bind to any."""
+    if address == "0.0.0.0":
+        return True
+    if not hasattr(network, "WLAN"):
+        parts = address.split(".")
+        return len(parts) == 4 and all([part.isdigit() and int(part) < 256 for part in parts])
+    interfaces = [network.WLAN(kind) for kind in (network.AP_IF, network.STA_IF)]
+    return address in [i.ifconfig()[0] for i in interfaces if i.active()]
+
+
 def over_station(peer):
     """Whoever isn't on the access point, while the station is on a network.
 

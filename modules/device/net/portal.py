@@ -50,7 +50,8 @@ def answer(device, request):
     location = "/"
     if inside:
         # By address: to a name the phone would come only as long as it is on this network.
-        port = device.config.get("http/port") or board.local_port(device.web.listeners[0])
+        listeners = device.web.listeners
+        port = device.config.get("http/port") or (listeners and board.local_port(listeners[0]))
         if port:  # else it isn't known: the phone stays where it found the device
             location = "http://" + device.wifi.address + ("" if port == 80 else f":{port}") + "/"
     return redirect(location, 302)

@@ -3,9 +3,11 @@
 import gc
 import json
 import os
+from errno import EEXIST
 
 import board
 from httpd import HTTPError, Response
+from httpd.files import PART
 
 import build_info
 
@@ -16,6 +18,9 @@ from .table import look_again, override
 # uses.
 MAX_FILE = 131_072
 
+# Bytes of a file's or folder's name: LittleFS takes 255, the browser's address bar shows less.
+MAX_NAME = 64
+
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
@@ -24,12 +29,13 @@ def state(device, request):
 
 
 async def command(device, request):
-    from ..commands import MAX_COMMAND
+    from ..commands import FULL, MAX_COMMAND
 
     client = _Replies()
     body = await request.read(MAX_COMMAND)
     await device.handle(client, body)
-    status = 400 if "error" in client.values else 200
+    error = client.values.get("error")
+    status = 200 if error is None else 507 if error.endswith(FULL) else 400
     return Response(client.values, status, headers=_NO_STORE)
 
 
@@ -51,20 +57,55 @@ async def put_file(device, request, name):
     path = override(name)
     if path is None:
         raise HTTPError(404)
-    _make_folders(path)
+    _check_name(path)
+    made = []
+    try:
+        _make_folders(path, made)
+        size, created = await request.save(path, MAX_FILE)
+    except BaseException:  # a cancelled task must not leave folders either
+        for folder in reversed(made):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                pass  # another upload has put something there meanwhile
+        raise
     look_again()
-    size, created = await request.save(path, MAX_FILE)
     return {"size": size}, 201 if created else 200
 
 
-def _make_folders(path):
+def _check_name(path):
+    for segment in path.split("/"):
+        if len(segment.encode()) > MAX_NAME:
+            raise HTTPError(400, f"a name has at most {MAX_NAME} bytes")
+    if any([c < " " or c == "\x7f" for c in path]):
+        raise HTTPError(400, "a name has no control characters")
+    # Nothing there is to be imported; and what is being received has names of its own.
+    for ending in (".py", ".mpy", PART):
+        if path.lower().endswith(ending):
+            raise HTTPError(400, f"a name does not end in {ending}")
+    if _is_folder(path):
+        raise HTTPError(400, "there is a folder of this name")
+
+
+def _make_folders(path, made):
     folder = ""
     for segment in path.split("/")[1:-1]:
         folder += "/" + segment
         try:
             os.mkdir(folder)
-        except OSError:
-            pass  # it is there, or opening the file will say why not
+            made.append(folder)
+        except OSError as error:
+            if error.errno != EEXIST:
+                raise
+            if not _is_folder(folder):
+                raise HTTPError(400, "there is a file of a folder's name")
+
+
+def _is_folder(path):
+    try:
+        return os.stat(path)[0] & 0x4000 != 0
+    except OSError:
+        return False
 
 
 def delete_file(device, request, name):

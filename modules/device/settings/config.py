@@ -98,7 +98,9 @@ def check(kind, least, most, value):
 def is_app_name(name):
     """Whether an app can have this name, which becomes that of a module: not one with a dot or a
     slash, which would reach outside of its folders."""
-    return len(name) > 0 and all(c == "_" or c.isalpha() or c.isdigit() for c in name)
+    if not name or name == "www":  # where everybody's uploads are
+        return False
+    return all(c == "_" or c.isalpha() or c.isdigit() for c in name)
 
 
 def _check_text(kind, least, most, value):
@@ -122,7 +124,10 @@ def _check_text(kind, least, most, value):
                 raise ValueError("must have only letters, digits, -, _ and .")
 
 
-def _board_default(path):
+def _default(path):
+    value = _field(path)[4]
+    if value is not None:
+        return value
     if path == "device/iam":
         return board.IAM
     if path == "device/dev":
@@ -171,18 +176,21 @@ class Config:
             self._load(field)
         self._report_unknown()
 
-    def get(self, path):
+    def get(self, path, default=False):
         """The value of a field, one of those above.
+
+        Args:
+            default: the value that it has when nothing says another.
 
         Raises:
             KeyError: there is no such field.
         """
-        if path in self._overrides:
-            return self._overrides[path]
-        if path in self._values:
-            return self._values[path]
-        _, _, _, _, default = _field(path)
-        return _board_default(path) if default is None else default
+        if not default:
+            if path in self._overrides:
+                return self._overrides[path]
+            if path in self._values:
+                return self._values[path]
+        return _default(path)
 
     def forced(self, name):
         """What the start says that is no field, such as "access/opened"; False by default."""
@@ -203,6 +211,9 @@ class Config:
             from interfaces import check_all
 
             check_all(value)
+        from .together import check as check_together
+
+        check_together(path, value, self.get)
         if self._before is None:
             self._before = json.dumps(self._files), dict(self._values)
         if path == "sta/ssid" and value != self.get(path):

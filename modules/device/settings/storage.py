@@ -12,10 +12,8 @@ from errno import ENOENT
 BACKUP = ".bak"
 NEW = ".new"
 
-# Where a file that can't be used is kept when it is replaced: a person may want what is in it.
-BAD = ".bad"
-
-# Files that were there and couldn't be used.
+# Files that were there and couldn't be used. One that is replaced is kept as `<name>.bad`: a
+# person may want what is in it.
 _unusable = set()
 
 # What copies.mount has read already, by path: bytes, or None where there is no file. Each is used
@@ -103,7 +101,7 @@ def save(path, value):
             json.dump(value, file)
             file.flush()  # to the medium: fsync, lfs_file_sync
         if path in _unusable:
-            backup = path + BAD
+            backup = path + ".bad"
         try:
             os.rename(path, backup)
             kept = True
@@ -148,7 +146,7 @@ def erase(path):
     """
     forget(path)
     failure = None
-    for name in (path + NEW, path + BACKUP, path + BAD, path):
+    for name in (path + NEW, path + BACKUP, path + ".bad", path):
         try:
             os.remove(name)
         except OSError as error:

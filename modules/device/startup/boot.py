@@ -5,6 +5,7 @@ A program on a computer, whose `board.chip` is None, has nothing of this.
 
 import asyncio
 
+import board
 from transport import poller
 
 # A device that ran this long has not crashed at the start.
@@ -20,8 +21,27 @@ FEED_MS = 1_000
 
 _COUNT = "starts"
 
-# In safe mode: the device's own app, without interfaces and without phoning home.
-SAFE = {"app": "demo", "interfaces": [], "home/ip": "", "home/host": "", "ap/hidden": False}
+# In safe mode, whatever is stored: the device's own app, without interfaces and without phoning
+# home, and its page where somebody who knows nothing of the settings looks for it: at port 80 of
+# an access point that every phone sees, with its password.
+SAFE = {
+    "app": "demo",
+    "interfaces": [],
+    "home/ip": "",
+    "home/host": "",
+    "ap/authmode": 3,  # network.AUTH_WPA2_PSK
+    "ap/channel": 6,
+    "ap/hidden": False,
+    "http/ip": "0.0.0.0",
+    "http/port": 80,
+    "http/proxy": "",
+    "https/port": 0,
+    "portal/dns_port": 53,
+    "websocket/ip": "0.0.0.0",
+    "websocket/port": 7777,
+    "limits/connections": board.CONNECTIONS,
+    "limits/secure_connections": board.SECURE_CONNECTIONS,
+}
 
 
 class Boot:
@@ -66,12 +86,16 @@ class Boot:
 
     def overrides(self, values):
         """The configuration that wins: `values`, the board's own, and in safe mode SAFE."""
-        values = dict(values)
-        if self.safe:
-            values.update(SAFE)
-            # Who has the device in hand may get in where the password on flash can't be used.
-            values["access/opened"] = self._held
-        return values
+        if not self.safe:
+            return values
+        # Who has the device in hand may get in where the password on flash can't be used.
+        safe = dict(SAFE)
+        safe["access/opened"] = self._held
+        for path, value in values.items():
+            # The ports of the program's user, not what he would run.
+            if path not in ("app", "interfaces"):
+                safe[path] = value
+        return safe
 
     def start(self):
         """Start the watchdog. From now on it is fed only by an event loop that turns.
