@@ -5,7 +5,7 @@ The CSV file has one line per device. Columns, of which only `iam` is required:
     iam            the device's id: letters, digits, -, _ and .; also the name of its access point
     dev            its type
     ssid, password the site's Wi-Fi; no password for an open network
-    home_host, home_port, home_path, token
+    home_host, home_port, home_path, token, home_tls, home_key
                    the relay, and what the device shows there to be let in
     ap_password    of its own access point; made from the system's random source when empty
 
@@ -69,6 +69,8 @@ class Device:
     home_port: int | None
     home_path: str
     token: str
+    home_tls: bool | None
+    home_key: str
     ap_password: str
 
 
@@ -134,6 +136,18 @@ def uri_path(value):
     return value
 
 
+def truth(value):
+    if value.lower() not in ("", "true", "false"):
+        raise ValueError("must be true or false")
+    return value.lower() == "true" if value else None
+
+
+def digest(value):
+    if value and not KEY.fullmatch(value):
+        raise ValueError("must have 64 hexadecimal digits")
+    return value
+
+
 COLUMNS = {
     "iam": identity,
     "dev": lambda value: printable(value, SSID_MAX),
@@ -143,6 +157,8 @@ COLUMNS = {
     "home_port": port,
     "home_path": uri_path,
     "token": uri_path,
+    "home_tls": truth,
+    "home_key": digest,
     "ap_password": passphrase,
 }
 
@@ -203,8 +219,8 @@ def read_fleet(text, name):
                     problems.append(f"{where}, column {column}: {error}")
             if values.get("password") and not values.get("ssid"):
                 problems.append(f"{where}, column password: there is no ssid that it is for")
-            for column in ("home_port", "home_path", "token"):
-                if values.get(column) and not given.get("home_host", "").strip():
+            for column in ("home_port", "home_path", "token", "home_tls", "home_key"):
+                if values.get(column) not in ("", None) and not given.get("home_host", "").strip():
                     problems.append(f"{where}, column {column}: there is no home_host")
             # Names on a network, and of files on some computers, are the same in either case.
             iam = values.get("iam", "").lower()
@@ -241,7 +257,8 @@ def settings(device):
         network["sta"] = {"ssid": device.ssid}
         private["sta"] = {device.ssid: device.password}
     home = {"host": device.home_host, "port": device.home_port, "path": device.home_path}
-    home = {key: value for key, value in home.items() if value}
+    home |= {"tls": device.home_tls, "key": device.home_key}
+    home = {key: value for key, value in home.items() if value not in ("", None)}
     if device.token:
         private["home/token"] = device.token
     files = {"network.json": network, "secrets.json": private}

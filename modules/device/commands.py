@@ -41,23 +41,34 @@ _GOING_AWAY = const(1001)
 _PARTING_MS = const(1000)
 
 
-# Verb, item, method of Commands, least and most arguments; literals, which stay in flash.
+# What a client may do, by the names of its rights: each has those before it too.
+RIGHTS = ("read", "control", "settings", "admin")
+_READ = const(0)
+_CONTROL = const(1)
+_SETTINGS = const(2)
+_ADMIN = const(3)
+
+# Verb, item, method of Commands, least and most arguments, right that it takes; literals, which
+# stay in flash.
 _ITEMS = (
-    ("GET", "wifi", "get_wifi", 0, 0),
-    ("GET", "state", "get_state", 0, 0),
-    ("GET", "hal", "get_hal", 0, 0),
-    ("GET", "log", "get_log", 0, 0),
-    ("CMD", "start_interface", "start_interface", 0, 1),
-    ("CMD", "stop_interface", "stop_interface", 0, 1),
-    ("CMD", "send_message", "send_message", 1, 2),
-    ("CMD", "hal", "get_hal", 0, 0),
-    ("CMD", "scan", "scan", 0, 0),
-    ("CMD", "test_new_sta", "test_new_sta", 1, 2),
-    ("CMD", "store_new_sta", "store_new_sta", 1, 2),
-    ("CMD", "reboot", "reboot", 0, 0),
-    ("CMD", "set", "set_field", 2, 2),
-    ("CMD", "factory_reset", "factory_reset", 0, 0),
+    ("GET", "wifi", "get_wifi", 0, 0, _READ),
+    ("GET", "state", "get_state", 0, 0, _READ),
+    ("GET", "hal", "get_hal", 0, 0, _READ),
+    ("GET", "log", "get_log", 0, 0, _READ),
+    ("CMD", "start_interface", "start_interface", 0, 1, _CONTROL),
+    ("CMD", "stop_interface", "stop_interface", 0, 1, _CONTROL),
+    ("CMD", "send_message", "send_message", 1, 2, _CONTROL),
+    ("CMD", "hal", "get_hal", 0, 0, _READ),
+    ("CMD", "scan", "scan", 0, 0, _SETTINGS),
+    ("CMD", "test_new_sta", "test_new_sta", 1, 2, _SETTINGS),
+    ("CMD", "store_new_sta", "store_new_sta", 1, 2, _SETTINGS),
+    ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
+    ("CMD", "set", "set_field", 2, 2, _SETTINGS),
+    ("CMD", "factory_reset", "factory_reset", 0, 0, _ADMIN),
 )
+
+# Fields that say who may do what, whom the device trusts, and which code runs.
+_OF_ADMIN = ("app", "home/", "http/names", "http/proxy")
 
 
 class CommandError(Exception):
@@ -82,10 +93,16 @@ class Commands:
         self._interfaces = interfaces
         self._restart = reboot
 
-    async def handle(self, client, message):
-        """Carry out one message of `client`, which has `async send(text)`."""
+    async def handle(self, client, message, right="admin"):
+        """Carry out one message.
+
+        Args:
+            client: whose message it is; has `async send(text)`.
+            message: str, or bytes-like holding UTF-8.
+            right: the client's, one of RIGHTS.
+        """
         try:
-            reply = await self._carry_out(client, message)
+            reply = await self._carry_out(client, message, RIGHTS.index(right))
         except CommandError as error:
             reply = {"error": str(error)}
         except MemoryError:
@@ -100,9 +117,13 @@ class Commands:
             self._hub.flush()
             await client.send(json.dumps(reply))
 
-    async def _carry_out(self, client, message):
+    async def _carry_out(self, client, message, right):
         verb, item, arguments = parse(message)
-        name, least, most = _find(verb, item)
+        name, least, most, needed = _find(verb, item)
+        if name == "set_field" and arguments and str(arguments[0]).startswith(_OF_ADMIN):
+            needed = _ADMIN
+        if right < needed:
+            raise CommandError(f"{verb} {item} takes the right {RIGHTS[needed]}")
         if not least <= len(arguments) <= most:
             takes = f"{least} argument" if least == most else f"{least} to {most} argument"
             plural = "" if most == 1 else "s"
@@ -218,11 +239,11 @@ class Commands:
 
 def _find(verb, item):
     known = False
-    for known_verb, known_item, name, least, most in _ITEMS:
+    for known_verb, known_item, name, least, most, right in _ITEMS:
         if known_verb == verb:
             known = True
             if known_item == item:
-                return name, least, most
+                return name, least, most, right
     if known:
         raise CommandError(f"unknown {verb} item {_quote(item)}")
     raise CommandError(f"unknown request {_quote(verb)}: use GET or CMD")

@@ -90,7 +90,7 @@ class Device:
         if config.get("home/host") or config.get("home/ip"):
             from .net.home import Home
 
-            self.home = Home(config, hub, self.handle, self._online)
+            self.home = Home(config, hub, self._handle_relay, self._online)
         else:
             hub.update({"home/url": "", "home/connected": False})
         self.access = Access(self._revoked, config.forced("access/opened"))
@@ -165,15 +165,19 @@ class Device:
             web.guard = Redirect(web.guard, port if port > 0 else board.local_port(listener))
         return listener
 
-    async def handle(self, client, message):
-        """Carry out one message of `client`: see `commands.Commands.handle`."""
+    async def handle(self, client, message, right="admin"):
+        """Carry out one message: see `commands.Commands.handle`."""
         if self._commands is None:
             from .commands import Commands
 
             self._commands = Commands(
                 self.hub, self.config, self.wifi, self.interfaces, self._reboot
             )
-        await self._commands.handle(client, message)
+        await self._commands.handle(client, message, right)
+
+    def _handle_relay(self, client, message):
+        # Whatever the relay is told by others: it has never given the admin password.
+        return self.handle(client, message, self.config.get("home/rights"))
 
     def _online(self):
         links = (self.wifi, self.lan)

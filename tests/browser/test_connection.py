@@ -129,7 +129,7 @@ def test_an_update_leaves_focus_and_text_alone(image, open_page):
     field = card(page, FAKE).get_by_label("Message")
     field.fill("half a sen")
     page.evaluate("delete state.iam; connection.check()")
-    page.wait_for_function("state.iam")
+    page.wait_for_function("() => state.iam")
     expect(field).to_be_focused()
     expect(field).to_have_value("half a sen")
 

@@ -94,3 +94,16 @@ def test_lines_are_wrapped(document):
         quoted ^= line.startswith("```")
         if not (quoted or line.startswith(("|", "    ", "!["))):
             assert len(line) <= 102, line
+
+
+def test_every_promise_names_tests_that_are_there():
+    rows = re.findall(r"^\|(?!---)(.*)\|$", (ROOT / "docs/security.md").read_text(), re.MULTILINE)
+    promises = [row for row in rows if not row.startswith(" Promise")]
+    assert len(promises) > 15
+    for row in promises:
+        shown = row.rpartition(" | ")[2]
+        files = re.findall(r"`(tests/[\w/.]+)`", shown)
+        assert files, row
+        code = "".join((ROOT / file).read_text() for file in files)
+        for name in re.findall(r"`(test_\w+)`", shown):
+            assert f"def {name}(" in code, name

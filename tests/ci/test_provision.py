@@ -128,6 +128,16 @@ def test_passwords_differ():
     assert len({provision.new_password() for _ in range(100)}) == 100
 
 
+def test_how_the_relay_is_reached():
+    text = f"iam,home_host,home_tls,home_key\na,b,TRUE,{'0a' * 32}\nc,b,false,\nd,b,,\n"
+    homes = [provision.settings(d)["app.json"]["home"] for d in provision.read_fleet(text, "f")]
+    assert homes == [
+        {"host": "b", "tls": True, "key": "0a" * 32},
+        {"host": "b", "tls": False},
+        {"host": "b"},
+    ]
+
+
 def test_the_token_is_among_the_secrets_alone():
     (device,) = provision.read_fleet("iam,token,home_host\na,s3cret,relay\n", "f")
     files = provision.settings(device)
@@ -198,6 +208,12 @@ def test_key_of_a_network_to_join_may_be_given_itself():
         ("iam,home_port\na,7770\n", "f: line 2, column home_port: there is no home_host"),
         ("iam,home_path\na,/x\n", "f: line 2, column home_path: there is no home_host"),
         ("iam,token\na,x\n", "f: line 2, column token: there is no home_host"),
+        ("iam,home_tls\na,false\n", "f: line 2, column home_tls: there is no home_host"),
+        ("iam,home_host,home_tls\na,b,no\n", "f: line 2, column home_tls: must be true or false"),
+        (
+            "iam,home_host,home_key\na,b,12\n",
+            "f: line 2, column home_key: must have 64 hexadecimal digits",
+        ),
         (
             f"iam,ap_password\na,{'0123' * 16}\n",
             "f: line 2, column ap_password: must have 8 to 63 bytes",

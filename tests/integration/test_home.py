@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import hashlib
 import signal
+import ssl
 
 import pytest
 from websockets.asyncio.server import serve
 from websockets.utils import accept_key
 
+from certificates import Authority
 from command_client import Page, Protocol
-from support import DEADLINE, free_port, with_constants
+from support import DEADLINE, free_port, wait_until, with_constants
 
 
 class Relay:
@@ -17,6 +20,7 @@ class Relay:
 
     def __init__(self):
         self.port = free_port()
+        self.arrivals = 0
         self._arrived = asyncio.Queue()
         self._server = None
 
@@ -35,6 +39,7 @@ class Relay:
         await self.stop()
 
     async def _serve(self, connection):
+        self.arrivals += 1
         await self._arrived.put(Protocol(connection))
         await connection.wait_closed()
 
@@ -54,13 +59,100 @@ def settings(port, **home):
 
 async def test_device_shows_its_token_to_the_relay_alone(make_image):
     async with Relay() as relay:
-        files = settings(relay.port)
+        files = settings(relay.port, tls=False)
         files["secrets.json"] = {"home/token": "s3cret-token"}
         image = make_image(files=files)
         device = await relay.device()
         assert device.connection.request.headers["Authorization"] == "Bearer s3cret-token"
         assert "s3cret" not in str(device.state)
         assert "s3cret" not in image.log()
+
+
+class SecureRelay(Relay):
+    """A relay with TLS, whose certificate `name` an authority has issued."""
+
+    def __init__(self, authority, name="server"):
+        super().__init__()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        files = [authority.folder / f"{name}.{kind}" for kind in ("pem", "key")]
+        self._context.load_cert_chain(*files)
+
+    async def start(self):
+        self._server = await serve(self._serve, "127.0.0.1", self.port, ssl=self._context)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    for name in ("server", "other"):
+        authority.issue(name)
+    return authority
+
+
+@pytest.fixture(scope="module")
+def impostor(tmp_path_factory):
+    """Another authority, whose server has the same name."""
+    authority = Authority(tmp_path_factory.mktemp("impostor"))
+    authority.issue("server")
+    return authority
+
+
+def pin(authority, name="server"):
+    """SHA-256 of the SubjectPublicKeyInfo, by openssl."""
+    authority.openssl("x509", "-in", f"{name}.pem", "-pubkey", "-noout", "-out", "spki.pem")
+    authority.openssl("pkey", "-pubin", "-in", "spki.pem", "-outform", "DER", "-out", "spki.der")
+    return hashlib.sha256(authority.read("spki.der")).hexdigest()
+
+
+TOKEN = {"home/token": "s3cret-token"}
+
+
+async def test_a_token_goes_over_tls_to_whom_the_authority_knows(make_image, authority):
+    async with SecureRelay(authority) as relay:
+        files = {**settings(relay.port), "secrets.json": TOKEN}
+        image = make_image(files={**files, "home_ca.pem": authority.read("ca.pem")})
+        device = await relay.device()
+        assert device.connection.request.headers["Authorization"] == "Bearer s3cret-token"
+        cipher = device.connection.transport.get_extra_info("cipher")[0]
+        assert cipher.startswith("ECDHE-") and "GCM" in cipher
+        async with Page(image.ws) as page:
+            await page.reaches({"home/connected": True})
+            assert page.state["home/url"] == f"wss://127.0.0.1:{relay.port}/bench-7"
+
+
+async def test_a_token_goes_to_whom_has_the_key(make_image, authority):
+    async with SecureRelay(authority) as relay:
+        files = {**settings(relay.port, key=pin(authority).upper()), "secrets.json": TOKEN}
+        make_image(files=files)
+        device = await relay.device()
+        assert device.connection.request.headers["Authorization"] == "Bearer s3cret-token"
+
+
+@pytest.mark.parametrize("by", ["authority", "key"])
+async def test_an_impostor_gets_no_token(make_image, authority, impostor, by):
+    async with SecureRelay(impostor) as relay:
+        home = {"key": pin(authority)} if by == "key" else {}
+        files = {**settings(relay.port, **home), "secrets.json": TOKEN}
+        image = make_image(files={**files, "home_ca.pem": authority.read("ca.pem")})
+        refusal = "phone home: ConnectionLost: TLS: "
+        await asyncio.to_thread(wait_until, lambda: refusal in image.log())
+        assert relay.arrivals == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({}, "/home_ca.pem is missing"),
+        ({"home_ca.pem": b"nonsense"}, "/home_ca.pem isn't a certificate in PEM or DER"),
+    ],
+)
+async def test_without_anybody_to_trust_there_is_no_phone_home(make_image, files, why):
+    async with Relay() as relay:
+        image = make_image(files={**settings(relay.port), "secrets.json": TOKEN, **files})
+        await asyncio.to_thread(wait_until, lambda: f"error phone home: {why}" in image.log())
+        async with Page(image.ws) as page:
+            await page.round_trip()
+        assert relay.arrivals == 0
 
 
 async def test_device_comes_with_its_name_and_its_state(make_image):
@@ -87,6 +179,50 @@ async def test_relay_is_one_more_client(make_image):
             assert "nonsense" in await device.refused("GET", "nonsense")
             await page.round_trip()
             assert page.count("error") == 0
+
+
+# Command, and the right that it takes.
+COMMANDS = [
+    (["GET", "wifi"], "read"),
+    (["GET", "state"], "read"),
+    (["CMD", "hal"], "read"),
+    (["GET", "log"], "read"),
+    (["CMD", "start_interface"], "control"),
+    (["CMD", "send_message", ["x"]], "control"),
+    (["CMD", "stop_interface"], "control"),
+    (["CMD", "scan"], "settings"),
+    (["CMD", "set", ["device/dev", "x"]], "settings"),
+    (["CMD", "store_new_sta", ["site", "12345678"]], "settings"),
+    (["CMD", "set", ["home/host", "elsewhere"]], "admin"),
+    (["CMD", "set", ["home/rights", "admin"]], "admin"),
+    (["CMD", "set", ["app", "mine"]], "admin"),
+    (["CMD", "set", ["http/proxy", "10.0.0.1"]], "admin"),
+    (["CMD", "factory_reset"], "admin"),
+]
+RIGHTS = ["read", "control", "settings", "admin"]
+
+
+@pytest.mark.parametrize("right", [None, *RIGHTS])
+async def test_the_relay_may_do_what_its_right_says(make_image, right):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay.port, **({"rights": right} if right else {})))
+        device = await relay.device()
+        has = RIGHTS.index(right or "control")
+        for command, needed in COMMANDS:
+            if has < RIGHTS.index(needed):
+                what = " ".join(command[:2])
+                refusal = await device.refused(*command)
+                assert refusal == f"{what} takes the right {needed}"
+            elif command[1] not in ("factory_reset", "scan"):
+                await device.send(*command)
+                await device.round_trip()
+        # The page has them all.
+        async with Page(image.ws) as page:
+            await page.send("CMD", "set", ["home/rights", "read"])
+            assert await page.event("info") == (
+                "home/rights is saved and will be used after a reboot"
+            )
+            assert "takes the right control" in await device.refused("CMD", "stop_interface")
 
 
 async def test_configured_path_and_the_older_form_of_the_file(make_image):

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from certificates import EC, RSA, Authority
 from raw import HANDSHAKE, Connection, metric
-from support import ROOT, free_port, program, wait_until
+from support import DEADLINE, ROOT, free_port, program, wait_until
 
 SERVER = Path(__file__).with_name("http_server.py").read_text()
 HTTPS = ("--https-port", "0")
@@ -483,6 +483,38 @@ def test_redirect(redirecting, client):
 def test_no_redirect_without_https(start):
     image = start({"https": {"redirect": True}}, {"key.pem": ""})
     assert location(image.http_port, "/")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["server", "rsa"])
+def test_only_forward_secrecy_and_authenticated_encryption(start, authority, name):
+    image = start(files=authority.files(name))
+
+    def handshake(ciphers):
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{image.https_port}", "-tls1_2"]
+        done = subprocess.run(
+            [*command, "-cipher", f"{ciphers}:@SECLEVEL=0"],
+            input=b"",
+            capture_output=True,
+            timeout=DEADLINE,
+        )
+        found = re.search(rb"Cipher is (\S+)", done.stdout)
+        return found[1].decode() if found else None
+
+    kind = "RSA" if name == "rsa" else "ECDSA"
+    for size in (128, 256):
+        cipher = f"ECDHE-{kind}-AES{size}-GCM-SHA{256 if size == 128 else 384}"
+        assert handshake(cipher) == cipher
+    everything_else = "ALL:!aNULL:!ECDHE+AESGCM:!eNULL"
+    assert handshake(everything_else) in (None, "(NONE)")
+
+
+def test_browsers_insist_on_https_where_that_is_set(start, client):
+    image = start({"https": {"hsts": 86_400}})
+    with Connection(image.https_port, client) as connection:
+        fields = connection.get("/api/session").headers
+    assert fields["strict-transport-security"] == "max-age=86400"
+    with Connection(image.http_port) as connection:
+        assert "strict-transport-security" not in connection.get("/api/session").headers
 
 
 # Limits

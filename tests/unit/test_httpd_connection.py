@@ -1,6 +1,6 @@
 """httpd.connection without a socket: who makes room for others, answers without memory."""
 
-from time import sleep_ms, ticks_diff, ticks_ms
+from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 from httpd import HTTPError, Server, connection
 from httpd.connection import HTTPConnection
@@ -35,25 +35,25 @@ def test_who_makes_room():
     transport = Transport(server)
     protocol = transport.protocol
 
-    def age():
-        """Since when it owes something, from 20 ms ago."""
-        sleep_ms(20)
-        return ticks_diff(ticks_ms(), protocol.idle_since)
+    def later(before):
+        """Its peer has owed something since now, and not since `before`."""
+        since = protocol.idle_since
+        assert 0 < ticks_diff(since, before) and ticks_diff(since, ticks_ms()) <= 0
+        sleep_ms(5)
+        return since
 
     # Connected: the request is due.
-    assert 20 <= age() < 1000
+    since = later(ticks_add(ticks_ms(), -10_000))
     # Answered: it may go on.
-    sleep_ms(100)
     transport.receive(GET)
-    assert transport.timeout == connection.IDLE_TIMEOUT_MS
-    assert 20 <= age() < 100
-    # In a head, the rest is due.
-    sleep_ms(100)
+    assert transport.timeout == connection.IDLE_TIMEOUT_MS and protocol.rests
+    since = later(since)
+    # In a head, the rest is due, however slowly it comes.
     buf = bytearray(GET[:10])
+    assert protocol.data_received(buf, 0, 10) == 0 and not protocol.rests
+    since = later(since)
     assert protocol.data_received(buf, 0, 10) == 0
-    assert 20 <= age() < 100
-    assert protocol.data_received(buf, 0, 10) == 0
-    assert age() >= 40  # however slowly it comes
+    assert protocol.idle_since == since
 
 
 def no_memory(*arguments):

@@ -1,7 +1,7 @@
 """Phone home: the device keeps a connection to its relay, which then is one more client."""
 
 import random
-from asyncio import Event, TimeoutError, wait_for
+from asyncio import CancelledError, Event, TimeoutError, wait_for
 from time import ticks_diff, ticks_ms
 
 from ..log import log
@@ -35,7 +35,10 @@ def uri(config):
         host = "[" + host + "]"
     port = config.get("home/port")
     path = config.get("home/path") or config.get("device/iam")
-    return f"ws://{host}:{port}/" + path.lstrip("/")
+    secure = config.get("home/tls")
+    if secure is None:
+        secure = bool(config.get("home/token"))
+    return f"{'wss' if secure else 'ws'}://{host}:{port}/" + path.lstrip("/")
 
 
 class Home:
@@ -53,6 +56,7 @@ class Home:
         self._handle = handle
         self._online = online
         self._arrived = Event()  # a network came up since the last attempt
+        self._config = config
         self._uri = uri(config)
         token = config.get("home/token")
         # RFC 6750 section 2.1.
@@ -67,6 +71,15 @@ class Home:
             return
         from websockets import InvalidURI, connect
 
+        trust = None
+        if self._uri.startswith("wss:"):
+            from .relay_tls import Unusable, relay_context
+
+            try:
+                trust = relay_context(self._config)
+            except Unusable as error:
+                log("error", f"phone home: {error}")
+                return
         attempt = 0
         while True:
             self._arrived.clear()
@@ -80,6 +93,7 @@ class Home:
                 connection = await connect(
                     self._uri,
                     additional_headers=self._headers,
+                    ssl=trust,
                     open_timeout=OPEN_TIMEOUT,
                     ping_interval=self._ping[0],
                     ping_timeout=self._ping[1],
@@ -93,8 +107,11 @@ class Home:
                 began = ticks_ms()
                 try:
                     await self._serve(connection)
-                finally:
-                    connection.start_closing()
+                except (Exception, CancelledError) as error:
+                    self._left(connection)
+                    raise error
+                # Not at a KeyboardInterrupt: the relay is told then that the device ends.
+                self._left(connection)
                 if ticks_diff(ticks_ms(), began) > GOOD_SECONDS * 1000:
                     attempt = 0
             try:
@@ -122,9 +139,11 @@ class Home:
             await self._hub.serve(connection, self._handle)
         except WebSocketException:
             pass
-        finally:
-            self.connection = None
-            self._hub.update({"home/connected": False})
+
+    def _left(self, connection):
+        self.connection = None
+        connection.start_closing()
+        self._hub.update({"home/connected": False})
 
 
 __all__ = ("Home", "delay", "uri")

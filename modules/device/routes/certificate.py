@@ -11,6 +11,8 @@ from os import stat
 import tls
 from micropython import const
 
+from ..net.secrecy import context
+
 # Bytes of a file. A chain of four RSA-4096 certificates has some 9 KB in PEM.
 MAX_FILE = 16_384
 
@@ -49,9 +51,9 @@ def load(certificate_path, key_path):
         leaf = to_der(certificate, b"CERTIFICATE")
     except ValueError:
         raise Unusable(certificate_path + _NO_CERTIFICATE)
-    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+    made = context(tls.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(certificate, key)
+        made.load_cert_chain(certificate, key)
     except ValueError as error:
         # "invalid cert" or "invalid key": the tls module tells no more.
         if "key" in str(error):
@@ -60,7 +62,7 @@ def load(certificate_path, key_path):
     # The tls module doesn't compare them: every handshake would fail.
     if public is not None and public not in leaf:
         raise Unusable(f"{key_path} isn't the key of {certificate_path}")
-    return context
+    return made
 
 
 def _read(path):

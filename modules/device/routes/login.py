@@ -10,12 +10,17 @@ _NO_STORE = (("Cache-Control", "no-store"),)
 
 def session(device, request):
     access = device.access
+    headers = _NO_STORE
+    seconds = device.config.get("https/hsts")
+    if seconds and request.secure:
+        # RFC 6797 section 6.1. Every page asks for this, and once is enough for a browser.
+        headers += (("Strict-Transport-Security", f"max-age={seconds}"),)
     return Response(
         {
             "password": access.password is not None,
             "authenticated": access.allows(request, request.peer),
         },
-        headers=_NO_STORE,
+        headers=headers,
     )
 
 

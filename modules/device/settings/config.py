@@ -45,6 +45,13 @@ _FIELDS = (
     ("https/cert", "text", 1, 64, "/cert.pem"),
     ("https/key", "text", 1, 64, "/key.pem"),
     ("https/redirect", "boolean", 0, 1, False),
+    (
+        "https/hsts",
+        "integer",
+        0,
+        63_072_000,
+        0,
+    ),  # seconds that browsers insist on it
     ("portal/dns_port", "integer", 0, 65535, 53),  # 0: the page doesn't open by itself
     ("websocket/ip", "text", 1, 64, "0.0.0.0"),
     ("websocket/port", "integer", 0, 65535, 7777),
@@ -53,6 +60,10 @@ _FIELDS = (
     ("home/port", "integer", 1, 65535, 7770),
     ("home/path", "path", 0, 128, ""),  # "": /<iam>
     ("home/token", "path", 0, 128, ""),  # for Authorization: Bearer, "": none
+    ("home/rights", "right", 0, 0, "control"),  # what the relay may do, of commands.RIGHTS
+    ("home/tls", "boolean", 0, 1, None),  # None: with a token, which else would be in the clear
+    ("home/ca", "text", 1, 64, "/home_ca.pem"),  # whom to trust, in PEM or DER
+    ("home/key", "digest", 0, 64, ""),  # or the relay's key: SHA-256 of its SubjectPublicKeyInfo
     ("home/ping_interval", "number", 0.1, 3600, 20),  # seconds
     ("home/ping_timeout", "number", 0.1, 3600, 20),
     ("interfaces", "list", 0, 0, None),  # None: the interfaces package's default
@@ -106,6 +117,10 @@ def is_app_name(name):
 def _check_text(kind, least, most, value):
     if not isinstance(value, str):
         raise ValueError("must be text")
+    if kind == "right":
+        if value not in ("read", "control", "settings", "admin"):
+            raise ValueError("must be read, control, settings or admin")
+        return
     if not least <= len(value.encode()) <= most:
         raise ValueError(f"must have {least} to {most} bytes")
     if any(ord(c) < 32 or ord(c) == 127 for c in value):
@@ -114,6 +129,9 @@ def _check_text(kind, least, most, value):
         from .credentials import check_password
 
         check_password(value)
+    elif kind == "digest":
+        if value and (len(value) != 64 or any(c not in "0123456789abcdef" for c in value.lower())):
+            raise ValueError("must have 64 hexadecimal digits")
     elif kind == "path":
         if any(ord(c) < 33 or ord(c) > 126 for c in value):
             raise ValueError("must have only printable ASCII characters")
