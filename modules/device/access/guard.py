@@ -1,5 +1,6 @@
 """What every request must fulfil before its handler is called (access.Access, origin)."""
 
+import micropython
 from httpd import HTTPError
 
 from .origin import same_site
@@ -38,12 +39,14 @@ class Guard:
             self._known = host
         return True
 
+    @micropython.native
     def __call__(self, request):
         if self._proxy is not None and request.peer[0] == self._proxy:
             from .proxy import take_forwarded
 
             take_forwarded(request)
-        if not self.owns(request.headers.get("host")):
+        host = request.headers.get("host")
+        if host != self._known and not self.owns(host):
             if request.path == "/ws":
                 raise HTTPError(403, NOT_OWN)
             raise HTTPError(421, NOT_OWN)  # RFC 9110 section 15.5.20
