@@ -5,9 +5,9 @@ the keys that change; what changes between two turns of the event loop travels i
 Events (`info`, `error`, `<interface>/msg`) pass once and aren't kept.
 """
 
+import asyncio
 import gc
 import json
-from asyncio import create_task, sleep_ms
 
 import websockets
 from heap import BLOCK_SIZE
@@ -70,7 +70,7 @@ class Hub:
             else:
                 state[key] = value
         if changed and not self._flushing:
-            create_task(self._flush_soon())
+            asyncio.create_task(self._flush_soon())
             self._flushing = True
 
     def publish(self, key, value):
@@ -107,7 +107,7 @@ class Hub:
         return self._dropped + sum([client.dropped for client in self.clients])
 
     async def _flush_soon(self):
-        await sleep_ms(0)
+        await asyncio.sleep_ms(0)
         try:
             while True:
                 try:
@@ -115,7 +115,7 @@ class Hub:
                     return
                 except MemoryError:
                     gc.collect()
-                await sleep_ms(RETRY_MS)
+                await asyncio.sleep_ms(RETRY_MS)
         finally:
             self._flushing = False
 
