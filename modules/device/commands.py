@@ -20,6 +20,7 @@ from websockets import ConnectionClosed
 from .log import lines, report
 from .net.wifi import WifiError
 from .settings.credentials import check
+from .settings.rights import RIGHTS
 
 # Longest command in bytes; the longest useful one, a message to an interface, is much shorter.
 # Larger messages up to the connection's max_size are answered with an error, beyond it the
@@ -41,8 +42,7 @@ _GOING_AWAY = const(1001)
 _PARTING_MS = const(1000)
 
 
-# What a client may do, by the names of its rights: each has those before it too.
-RIGHTS = ("read", "control", "settings", "admin")
+# Places in RIGHTS.
 _READ = const(0)
 _CONTROL = const(1)
 _SETTINGS = const(2)
@@ -99,7 +99,7 @@ class Commands:
         Args:
             client: whose message it is; has `async send(text)`.
             message: str, or bytes-like holding UTF-8.
-            right: the client's, one of RIGHTS.
+            right: the client's, one of `rights.RIGHTS`.
         """
         try:
             reply = await self._carry_out(client, message, RIGHTS.index(right))

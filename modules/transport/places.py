@@ -119,11 +119,7 @@ def make_lasting(group, lasting, now, host):
         found = _quietest(crowd, now, 0) or crowd[0]
     if found is None:
         found = _quietest(lasting, now, LASTING_QUIET_MS)
-    if found is None:
-        _ask(lasting)
-        return False
-    evict(group, found)
-    return True
+    return _evict_or_ask(group, found, lasting)
 
 
 def free_memory(group):
@@ -182,11 +178,7 @@ def _make_room(group, peer, secure, hurry):
         found = _longest(resting, now, 0)
     if found is None:
         found = _quietest(candidates, now, QUIET_MS)
-    if found is None:
-        _ask(candidates)
-        return False
-    evict(group, found)
-    return True
+    return _evict_or_ask(group, found, candidates)
 
 
 def _share(limit):
@@ -231,9 +223,14 @@ def _quietest(connections, now, least):
     return found
 
 
-def _ask(connections):
-    # Have those that last tell whether they are still there: who doesn't answer is idle.
-    for connection in connections:
+def _evict_or_ask(group, found, candidates):
+    # Close the one that was found; else have those that last tell whether they are still there:
+    # who doesn't answer will be idle.
+    if found is not None:
+        evict(group, found)
+        return True
+    for connection in candidates:
         probe = getattr(connection.protocol, "probe", None)
         if probe is not None:
             probe()
+    return False

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 import tls
 
+from .der import element
 from .secrecy import context
 
 # Bytes of the file with the authority's certificates.
@@ -63,26 +64,12 @@ def public_key(certificate):
     Raises:
         IndexError, ValueError: it isn't a certificate.
     """
-    at, _ = _inside(certificate, 0)
-    at, _ = _inside(certificate, at)
-    if certificate[at] == 0xA0:  # the version, which is not always there
-        at = _inside(certificate, at)[1]
-    for _ in range(5):  # serial number, algorithm, issuer, validity, subject
-        at = _inside(certificate, at)[1]
-    end = _inside(certificate, at)[1]
-    if certificate[at] != 0x30:
+    _, inner, _ = element(element(certificate, 0)[1], 0)
+    # The version, which is not always there; serial number, algorithm, issuer, validity, subject.
+    at = 0
+    for _ in range(6 if inner[0] == 0xA0 else 5):
+        _, _, at = element(inner, at)
+    tag, _, end = element(inner, at)
+    if tag != 0x30:
         raise ValueError("not a SEQUENCE")
-    return certificate[at:end]
-
-
-def _inside(data, at):
-    # Where the content of an element of DER begins and ends (X.690 section 8.1).
-    size = data[at + 1]
-    at += 2
-    if size & 0x80:
-        count = size & 0x7F
-        size = int.from_bytes(bytes(data[at : at + count]), "big")
-        at += count
-    if at + size > len(data):
-        raise ValueError("cut off")
-    return at, at + size
+    return inner[at:end]

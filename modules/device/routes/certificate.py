@@ -11,6 +11,7 @@ from os import stat
 import tls
 from micropython import const
 
+from ..net.der import element
 from ..net.secrecy import context
 
 # Bytes of a file. A chain of four RSA-4096 certificates has some 9 KB in PEM.
@@ -112,35 +113,22 @@ def public_part(key, inner=False):
     Raises:
         IndexError, ValueError: it isn't a key.
     """
-    tag, content, _ = _element(key, 0)
+    tag, content, _ = element(key, 0)
     if tag != _SEQUENCE:
         raise ValueError("not a SEQUENCE")
-    _, _, at = _element(content, 0)  # the version
-    tag, first, at = _element(content, at)
+    _, _, at = element(content, 0)  # the version
+    tag, first, at = element(content, at)
     if tag == _INTEGER:  # PKCS #1 (RFC 8017 section A.1.2): the modulus follows
         return first
     if tag == _SEQUENCE and not inner:  # PKCS #8 (RFC 5208 section 5): the algorithm, the key
-        return public_part(_element(content, at)[1], True)
+        return public_part(element(content, at)[1], True)
     # SEC 1 (RFC 5915 section 3): the number, [0] the curve, [1] the public key.
     if tag != _OCTET_STRING:
         raise ValueError("not a key")
     while at < len(content):
-        tag, field, at = _element(content, at)
+        tag, field, at = element(content, at)
         if tag == _FIELD_1:
             # A BIT STRING: no unused bits, then the point (SEC 1 section 2.3.3), 4 x y.
-            point = _element(field, 0)[1]
+            point = element(field, 0)[1]
             return point[2 : 2 + (len(point) - 2) // 2]
     return None
-
-
-def _element(data, at):
-    # The element of DER at an offset: (tag, content, offset of the next).
-    tag, size = data[at], data[at + 1]
-    at += 2
-    if size & 0x80:
-        count = size & 0x7F
-        size = int.from_bytes(data[at : at + count], "big")
-        at += count
-    if at + size > len(data):
-        raise ValueError("cut off")
-    return tag, data[at : at + size], at + size

@@ -60,7 +60,7 @@ _FIELDS = (
     ("home/port", "integer", 1, 65535, 7770),
     ("home/path", "path", 0, 128, ""),  # "": /<iam>
     ("home/token", "path", 0, 128, ""),  # for Authorization: Bearer, "": none
-    ("home/rights", "right", 0, 0, "control"),  # what the relay may do, of commands.RIGHTS
+    ("home/rights", "right", 0, 0, "control"),  # what the relay may do, of rights.RIGHTS
     ("home/tls", "boolean", 0, 1, None),  # None: with a token, which else would be in the clear
     ("home/ca", "text", 1, 64, "/home_ca.pem"),  # whom to trust, in PEM or DER
     ("home/key", "digest", 0, 64, ""),  # or the relay's key: SHA-256 of its SubjectPublicKeyInfo
@@ -118,7 +118,9 @@ def _check_text(kind, least, most, value):
     if not isinstance(value, str):
         raise ValueError("must be text")
     if kind == "right":
-        if value not in ("read", "control", "settings", "admin"):
+        from .rights import RIGHTS
+
+        if value not in RIGHTS:
             raise ValueError("must be read, control, settings or admin")
         return
     if not least <= len(value.encode()) <= most:

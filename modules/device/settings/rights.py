@@ -1,0 +1,3 @@
+"""What somebody may do, by the names of the rights: each has those before it too."""
+
+RIGHTS = ("read", "control", "settings", "admin")
