@@ -93,7 +93,7 @@ class Commands:
         self._interfaces = interfaces
         self._restart = reboot
 
-    async def handle(self, client, message, right="admin"):
+    async def handle(self, client, message, right):
         """Carry out one message.
 
         Args:

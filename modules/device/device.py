@@ -165,15 +165,18 @@ class Device:
             web.guard = Redirect(web.guard, port if port > 0 else board.local_port(listener))
         return listener
 
-    async def handle(self, client, message, right="admin"):
-        """Carry out one message: see `commands.Commands.handle`."""
+    async def handle(self, client, message, right=None):
+        """Carry out one message: see `commands.Commands.handle`.
+
+        Without `right` it is that of the client's handshake.
+        """
         if self._commands is None:
             from .commands import Commands
 
             self._commands = Commands(
                 self.hub, self.config, self.wifi, self.interfaces, self._reboot
             )
-        await self._commands.handle(client, message, right)
+        await self._commands.handle(client, message, right or client.request.right)
 
     def _handle_relay(self, client, message):
         # Whatever the relay is told by others: it has never given the admin password.
@@ -191,15 +194,16 @@ class Device:
         # One that came by the other port has been checked by the guard, which is then the same.
         if not self.web.guard.owns(request.headers.get("host")):
             return connection.respond(403, NOT_OWN)
-        if not self.access.allows(request, connection.remote_address):
+        request.right = self.access.right(request, connection.remote_address)
+        if request.right is None:
             return connection.respond(401, "log in first")
         password = self.access.password
-        request.session = None if password is None else password.session_of(request.headers)
+        request.holder = None if password is None else password.holder(request.headers)
         return None
 
-    def _revoked(self, session):
+    def _revoked(self, holder):
         for client in list(self.sockets.connections):
-            if session is None or client.request.session == session:
+            if holder is None or client.request.holder == holder:
                 client.start_closing(_LOGGED_OUT, "log in again")
 
     def _serve_client(self, client):

@@ -27,11 +27,12 @@ def browser():
         yield browser
 
 
-# What browsers log of a device that is away, and of a wrong password.
+# What browsers log of a device that is away, of a wrong password and of a name that is taken.
 EXPECTED = (
     "WebSocket connection to",
     "Failed to load resource: net::ERR_CONNECTION_",
     "Failed to load resource: the server responded with a status of 401",
+    "Failed to load resource: the server responded with a status of 409",
 )
 
 

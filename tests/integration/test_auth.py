@@ -55,14 +55,14 @@ PROTECTED = ["/", "/api/state", "/api/log", "/metrics", "/ws", "/nothing", "/api
 
 
 def test_everything_is_open_without_a_password(image):
-    assert session(image) == {"password": False, "authenticated": True}
+    assert session(image) == {"password": False, "authenticated": True, "right": "admin"}
     assert get(image, "/").status == 200
     assert get(image, "/api/state").status == 200
     assert post(image, "/login", {"password": "x"}).status == 409
 
 
 def test_nothing_is_served_without_a_session(locked):
-    assert session(locked) == {"password": True, "authenticated": False}
+    assert session(locked) == {"password": True, "authenticated": False, "right": None}
     for path in PROTECTED:
         response = get(locked, path)
         if path == "/":
@@ -88,7 +88,7 @@ def test_what_stays_open_tells_little(locked):
 def test_session_by_cookie_and_by_bearer(locked):
     token = log_in(locked)
     for header in (f"Cookie: a=b; session={token}", f"Authorization: Bearer {token}"):
-        assert session(locked, header) == {"password": True, "authenticated": True}
+        assert session(locked, header)["right"] == "admin"
         assert get(locked, "/", header).status == 200
         assert json.loads(get(locked, "/health", header).body)["version"]
         name, value = header.split(": ")
@@ -174,7 +174,7 @@ def test_factory_reset_removes_the_password(locked):
     bearer = f"Authorization: Bearer {log_in(locked)}"
     post(locked, "/api/command", ["CMD", "factory_reset"], bearer)
     locked.wait_ready()
-    assert session(locked) == {"password": False, "authenticated": True}
+    assert session(locked) == {"password": False, "authenticated": True, "right": "admin"}
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"{}", b'{"password": 1}', b"{"])
@@ -252,7 +252,7 @@ def log_in_from(image, address):
 
 @pytest.mark.image(files={"admin.json": b'{"salt": "", "iterations": 4000, "hash": "'})
 def test_a_damaged_password_locks(image):
-    assert session(image) == {"password": True, "authenticated": False}
+    assert session(image) == {"password": True, "authenticated": False, "right": None}
     answer = post(image, "/login", {"password": PASSWORD})
     assert (answer.status, answer.body) == (
         403,
@@ -283,6 +283,132 @@ def test_log_lines_are_printable(image):
     assert "\x1b" not in image.log()
 
 
+# API tokens
+
+
+def make_token(image, session, name, right):
+    bearer = f"Authorization: Bearer {session}"
+    answer = post(image, "/api/tokens", {"name": name, "right": right}, bearer)
+    assert answer.status == 201, answer
+    assert answer.headers["cache-control"] == "no-store"
+    return f"Authorization: Bearer {json.loads(answer.body)['token']}"
+
+
+def ask(image, header, *commands):
+    """What each command is answered with, "" for no error: by REST and by both WebSockets."""
+    answers = []
+    for command in commands:
+        answer = post(image, "/api/command", command, header)
+        answers.append(json.loads(answer.body).get("error", ""))
+    name, value = header.split(": ")
+    for url in (image.ws + "/", image.http.replace("http", "ws") + "/ws"):
+        with websockets.sync.client.connect(url, additional_headers={name: value}) as client:
+            json.loads(client.recv())
+            for command, answer in zip(commands, answers, strict=True):
+                client.send(json.dumps(command))
+                client.send(json.dumps(["GET", "log"]))
+                messages = []
+                while not messages or "log" not in messages[-1]:
+                    messages.append(json.loads(client.recv()))
+                errors = [message["error"] for message in messages if "error" in message]
+                assert errors == ([answer] if answer else []), (url, command)
+    return answers
+
+
+# A command for each right from read on.
+COMMANDS = (
+    ["GET", "state"],
+    ["CMD", "start_interface"],
+    ["CMD", "set", ["device/dev", "x"]],
+    ["CMD", "set", ["home/rights", "control"]],
+)
+
+
+@pytest.mark.parametrize("right", ["read", "control", "settings", "admin"])
+def test_a_token_may_do_what_its_right_says(locked, right):
+    header = make_token(locked, log_in(locked), "one", right)
+    rights = ["read", "control", "settings", "admin"]
+    enough = [rights.index(right) >= n for n in range(4)]
+    assert session(locked, header)["right"] == right
+    refused = [error for error in ask(locked, header, *COMMANDS) if error]
+    assert [error.rpartition(" ")[2] for error in refused] == rights[sum(enough) :]
+    for path in ("/", "/metrics", "/api/state", "/api/log"):
+        assert get(locked, path, header).status == 200, path
+    assert "version" in json.loads(get(locked, "/health", header).body)
+    is_admin = right == "admin"
+    assert get(locked, "/api/tokens", header).status == (200 if is_admin else 403)
+    assert get(locked, "/api/%74okens", header).status == (200 if is_admin else 403)
+    with Connection(locked.http_port) as connection:
+        answer = connection.get("/api/www/a", header, method="PUT", body=b"x")
+        assert answer.status == (201 if is_admin else 403)
+        if not is_admin:
+            assert answer.body == b"this takes the right admin\n"
+            assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope"'
+    more = post(locked, "/api/tokens", {"name": "two", "right": "admin"}, header)
+    assert more.status == (201 if is_admin else 403)
+    changed = post(locked, "/password", {"new": "x" * 8, "current": "wrong horse"}, header)
+    assert changed.status == (401 if is_admin else 403)
+
+
+def test_a_revoked_token_is_void_at_once_and_later(image, locked):
+    admin = f"Authorization: Bearer {log_in(image)}"
+    kept = make_token(image, admin.rpartition(" ")[2], "kept", "read")
+    gone = make_token(image, admin.rpartition(" ")[2], "to be gone", "control")
+    listed = json.loads(get(image, "/api/tokens", admin).body)["tokens"]
+    assert listed == [
+        {"name": "kept", "right": "read"},
+        {"name": "to be gone", "right": "control"},
+    ]
+    name, value = gone.split(": ")
+    other, other_value = kept.split(": ")
+    with (
+        websockets.sync.client.connect(image.ws, additional_headers={name: value}) as client,
+        websockets.sync.client.connect(image.ws, additional_headers={other: other_value}) as stays,
+        Connection(image.http_port) as connection,
+    ):
+        revoked = connection.get("/api/tokens/to%20be%20gone", admin, method="DELETE")
+        assert revoked.status == 204
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                client.recv()
+        assert closed.value.rcvd.code == 1008
+        stays.ping().wait(10)
+        assert connection.get("/api/tokens/nobody", admin, method="DELETE").status == 404
+    assert get(image, "/metrics", gone).status == 401
+    # The password's end doesn't end the tokens.
+    assert set_password(image, "another horse", PASSWORD, admin).status == 200
+    assert get(image, "/metrics", kept).status == 200
+    # A restart brings neither back what was revoked, nor takes what wasn't.
+    image.restart()
+    assert get(image, "/metrics", kept).status == 200
+    assert get(image, "/metrics", gone).status == 401
+
+
+def test_tokens_that_are_refused(image):
+    no_password = post(image, "/api/tokens", {"name": "a", "right": "read"})
+    assert (no_password.status, no_password.body) == (409, b"set a password first\n")
+    set_password(image)
+    admin = f"Authorization: Bearer {log_in(image)}"
+    for fields in (
+        {},
+        [],
+        {"name": "a"},
+        {"name": "", "right": "read"},
+        {"name": "a/b", "right": "read"},
+        {"name": "a", "right": "root"},
+        {"name": "a", "right": 1},
+    ):
+        assert post(image, "/api/tokens", fields, admin).status == 400, fields
+    assert post(image, "/api/tokens", {"name": "a", "right": "read"}).status == 401
+    make_token(image, admin.rpartition(" ")[2], "a", "read")
+    assert post(image, "/api/tokens", {"name": "a", "right": "read"}, admin).status == 409
+    # A factory reset leaves none.
+    assert (image.data / "tokens.json").exists()
+    post(image, "/api/command", ["CMD", "factory_reset"], admin)
+    image.wait_ready()
+    assert not list(image.data.glob("tokens*"))
+
+
 # Requests that another site's page makes a browser send
 
 
@@ -297,7 +423,7 @@ def test_other_sites_change_nothing(image, header):
     with Connection(image.http_port) as connection:
         assert connection.get("/api/www/a", header, method="PUT", body=b"x").status == 403
     assert get(image, "/api/state", header).status == 200
-    assert session(image) == {"password": False, "authenticated": True}
+    assert session(image) == {"password": False, "authenticated": True, "right": "admin"}
 
 
 @pytest.mark.parametrize("header", FOREIGN[:2])

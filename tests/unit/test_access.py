@@ -1,17 +1,18 @@
-"""device.access.access and device.access.password: the hash, sessions, attempts, tokens."""
+"""device.access: the hash, sessions, attempts, tokens and API tokens."""
 
 import asyncio
 import os
 from binascii import hexlify
 
 import vfs
-from device.access import password
+from device.access import api_tokens, password
 from device.access.access import Access
 from device.access.password import set_password, verify
 from device.access.tokens import cookie_name, tokens_of
 from device.settings import storage
-from device.settings.config import ADMIN
-from helpers import raises_later, until
+from device.settings.config import ADMIN, TOKENS
+from device.settings.rights import RIGHTS
+from helpers import raises, raises_later, until
 from httpd import HTTPError
 
 # The module `board` is the host's.
@@ -43,6 +44,16 @@ async def refused(status, awaitable):
     error = await raises_later(HTTPError, awaitable)
     assert error.status == status, error
     return error
+
+
+def erase_all():
+    storage.erase(ADMIN)
+    storage.erase(TOKENS)
+
+
+def refused_at_once(status, call, *arguments):
+    error = raises(HTTPError, call, *arguments)
+    assert error.status == status, error
 
 
 async def test_derive_is_pbkdf2():
@@ -184,12 +195,14 @@ async def test_access():
     storage.erase(ADMIN)
     revoked = []
     access = Access(revoked.append)
-    assert access.password is None and access.allows(Request({}), PEER)
+    assert access.password is None and access.right(Request({}), PEER) == "admin"
     await refused(400, set_password(access, "short"))
     await refused(400, set_password(access, "x" * 65))
     await set_password(access, "correct horse")
     assert (
-        access.password is not None and not access.allows(Request({}), PEER) and revoked == [None]
+        access.password is not None
+        and access.right(Request({}), PEER) is None
+        and revoked == [None]
     )
     await refused(401, verify(access, "wrong horse", SOURCE))
     await refused(401, verify(access, "", SOURCE))
@@ -197,19 +210,159 @@ async def test_access():
     await verify(access, "correct horse", SOURCE)
     token = access.password.log_in()
     headers = {"cookie": "session=" + token}
-    assert access.allows(Request(headers), PEER)
+    assert access.right(Request(headers), PEER) == "admin"
     assert access.password.session_of(headers) == token.encode()
     for strangers in ({}, {"cookie": "session=" + "0" * 32}):
         access.password.log_out(strangers)
-        assert access.allows(Request(headers), PEER) and revoked == [None]
+        assert access.right(Request(headers), PEER) == "admin" and revoked == [None]
     access.password.log_out(headers)
-    assert not access.allows(Request(headers), PEER) and revoked == [None, token.encode()]
+    assert access.right(Request(headers), PEER) is None and revoked == [None, token.encode()]
     # After a restart the password is the same, and nothing in the file is the password itself.
     again = Access(lambda session: None)
     await verify(again, "correct horse", SOURCE)
     with open(ADMIN) as file:
         assert "correct" not in file.read()
     storage.erase(ADMIN)
+
+
+def bearer(text):
+    return Request({"authorization": "Bearer " + text})
+
+
+async def test_api_tokens():
+    Clock()
+    erase_all()
+    revoked = []
+    access = Access(revoked.append)
+    await set_password(access, "correct horse")
+    read = access.password.tokens.create("Prometheus", "read")
+    control = access.password.tokens.create("panel", "control")
+    assert read.startswith("websock_") and read != control
+    for text, right in (
+        (read, "read"),
+        (control, "control"),
+        (read[:-1], None),
+        ("websock_", None),
+    ):
+        assert access.right(bearer(text), PEER) == right, text
+    # A session is worth more than a token beside it.
+    session = access.password.log_in()
+    both = Request({"authorization": "Bearer " + read, "cookie": "session=" + session})
+    assert access.right(both, PEER) == "admin"
+    assert access.password.holder(both.headers) == session.encode()
+    digest = access.password.holder(bearer(read).headers)
+    assert access.password.holder({}) is None
+    # They stay with another password and after a restart; the file doesn't let anybody in.
+    await set_password(access, "another horse")
+    again = Access(revoked.append)
+    assert again.right(bearer(read), PEER) == "read"
+    with open(TOKENS) as file:
+        stored = file.read()
+    assert read not in stored and read[8:] not in stored
+    revoked.clear()
+    again.password.tokens.revoke("Prometheus")
+    assert revoked == [digest] and again.right(bearer(read), PEER) is None
+    assert Access(revoked.append).right(bearer(read), PEER) is None
+    assert Access(revoked.append).right(bearer(control), PEER) == "control"
+    refused_at_once(404, again.password.tokens.revoke, "Prometheus")
+    erase_all()
+
+
+async def test_api_tokens_that_cannot_be():
+    erase_all()
+    tokens = api_tokens.ApiTokens(lambda holder: None)
+    for name in ("", " ", "x" * 33, "a/b", "a\nb", "a\x7f", 1, None):
+        refused_at_once(400, tokens.create, name, "read")
+    for right in ("root", "", None, 1):
+        refused_at_once(400, tokens.create, "a", right)
+    for n in range(api_tokens.MAX_TOKENS):
+        tokens.create(f"{n}", "read")
+    refused_at_once(409, tokens.create, "0", "read")
+    refused_at_once(409, tokens.create, "new", "read")
+    assert len(list(tokens)) == api_tokens.MAX_TOKENS
+    erase_all()
+
+
+async def test_damaged_api_tokens_let_nobody_in():
+    erase_all()
+    access = Access(lambda holder: None)
+    await set_password(access, "correct horse")
+    old = access.password.tokens.create("old", "admin")
+    access.password.tokens.create("new", "admin")  # so that there is a backup
+    with open(TOKENS) as file:
+        good = file.read()
+    for damaged in (
+        "",
+        "x",
+        "[]",
+        "{}",
+        '{"tokens": 1}',
+        '{"tokens": [1]}',
+        '{"tokens": [{"name": "old", "right": "admin", "sha256": ""}]}',
+        good.replace('"admin"', '"root"'),
+        good.replace('"old"', "1"),
+        good.replace('"sha256"', '"sha255"'),
+    ):
+        with open(TOKENS, "w") as file:
+            file.write(damaged)
+        assert Access(lambda holder: None).right(bearer(old), PEER) is None, damaged
+    erase_all()
+
+
+async def test_an_api_token_that_cannot_be_saved_is_not_made():
+    erase_all()
+    access = Access(lambda holder: None)
+    await set_password(access, "correct horse")
+    kept = access.password.tokens.create("kept", "read")
+    save = storage.save
+
+    def full(path, value):
+        raise OSError(28)
+
+    storage.save = full
+    try:
+        for attempt in (
+            lambda: access.password.tokens.create("new", "read"),
+            lambda: access.password.tokens.revoke("kept"),
+        ):
+            try:
+                attempt()
+                raise AssertionError("saved")
+            except OSError as error:
+                assert error.errno == 28
+    finally:
+        storage.save = save
+    assert [token.name for token in access.password.tokens] == ["kept"]
+    assert access.right(bearer(kept), PEER) == "read"
+    erase_all()
+
+
+def test_what_a_right_is_enough_for():
+    for method, path, takes in (
+        ("GET", "/", 0),
+        ("GET", "/metrics", 0),
+        ("HEAD", "/api/state", 0),
+        ("POST", "/api/command", 0),
+        ("POST", "/api/commands", 3),
+        ("GET", "/api/tokens", 3),
+        ("POST", "/api/tokens", 3),
+        ("DELETE", "/api/tokens/a", 3),
+        ("PUT", "/api/www/a", 3),
+        ("DELETE", "/api/www/a/b", 3),
+        ("POST", "/password", 3),
+        ("POST", "/nothing", 3),
+    ):
+        request = Request({})
+        request.method = method
+        request.path = path
+        for right in RIGHTS:
+            try:
+                api_tokens.check_right(request, right)
+                enough = True
+            except HTTPError as error:
+                assert error.status == 403
+                enough = False
+            assert enough == (RIGHTS.index(right) >= takes), (method, path, right)
 
 
 async def test_one_first_password_wins():
@@ -277,7 +430,7 @@ async def test_a_password_that_cannot_be_used_locks():
         with open(ADMIN, "w") as file:
             file.write(text)
         access = Access(lambda session: None)
-        assert access.password is not None and not access.allows(Request({}), PEER), text
+        assert access.password is not None and access.right(Request({}), PEER) is None, text
         await refused(403, verify(access, "correct horse", SOURCE))
         # Who has the device in hand opens it.
         access = Access(lambda session: None, True)

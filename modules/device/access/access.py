@@ -3,7 +3,7 @@
 Until a password is set the device is open to whom the board trusts (`board.trusted`): on a chip
 to clients of its own access point, which has a password of its own. From then on everything but
 what tells nothing asks for a session, whose token travels in a cookie or, for programs, in
-`Authorization: Bearer`.
+`Authorization: Bearer`; or there for an API token, which has a right of its own.
 """
 
 import board
@@ -18,7 +18,7 @@ class Access:
 
     Args:
         revoked: called after sessions have ended, to close what they opened: with the token of
-            one, bytes, or with None when all have.
+            one, bytes, or with None when all have; and with an API token's digest.
         opened: whether who holds the device in hand has opened it: a password that can't be used
             is none then.
 
@@ -38,8 +38,12 @@ class Access:
 
             self.password = load(stored, revoked, opened)
 
-    def allows(self, request, peer):
-        """Whether `request`, whose `headers` have a `get` by lower-case name, may go on."""
+    def right(self, request, peer):
+        """What `request`, whose `headers` have a `get` by lower-case name, may do.
+
+        Returns:
+            One of `rights.RIGHTS`, None when it may do nothing.
+        """
         if self.password is None:
-            return board.trusted(peer)
-        return self.password.session_of(request.headers) is not None
+            return "admin" if board.trusted(peer) else None
+        return self.password.right(request.headers)

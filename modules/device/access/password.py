@@ -14,7 +14,7 @@ from httpd import HTTPError
 from ..log import log, uptime
 from ..settings import storage
 from ..settings.config import ADMIN
-from .tokens import tokens_of
+from .tokens import PREFIX, bearer, tokens_of
 
 # Rounds of PBKDF2 (RFC 8018 section 5.2). A round takes two SHA-256 objects, 3 us on a desktop and
 # some 100 us on an ESP32: 4000 keep a login below a second. They are stored with the hash, so that
@@ -201,7 +201,7 @@ class Password:
 
     Args:
         salt, iterations, derived: its hash, see `derive`.
-        ended: see `Sessions`.
+        ended: see `Sessions`; also called with the digest of an API token that is revoked.
 
     Attributes:
         sessions: the `Sessions` of those who gave it.
@@ -210,9 +210,11 @@ class Password:
 
     damaged = False  # nobody knows it: what is stored can't be used
     _expiring = False
+    _tokens = None
 
     def __init__(self, salt, iterations, derived, ended):
         self._hash = salt, iterations, derived
+        self._ended = ended
         self.sessions = Sessions(ended)
         self.attempts = Attempts()
 
@@ -283,6 +285,34 @@ class Password:
         for token in tokens_of(headers):
             found = self.sessions.find(token) or found
         return found
+
+    def right(self, headers):
+        """What a request may do: one of `rights.RIGHTS`, None when it may do nothing."""
+        if self.session_of(headers) is not None:
+            return "admin"
+        token = self._token(headers)
+        return None if token is None else token.right
+
+    def holder(self, headers):
+        """What lets a request in, bytes: with its end, `ended` is called with it."""
+        session = self.session_of(headers)
+        if session is not None:
+            return session
+        token = self._token(headers)
+        return None if token is None else token.digest
+
+    @property
+    def tokens(self):
+        """The `api_tokens.ApiTokens`; read when they are first asked for."""
+        if self._tokens is None:
+            from .api_tokens import ApiTokens
+
+            self._tokens = ApiTokens(self._ended)
+        return self._tokens
+
+    def _token(self, headers):
+        text = bearer(headers)
+        return self.tokens.find(text) if text.startswith(PREFIX) else None
 
     def log_out(self, headers):
         """End the sessions that a request belongs to: with TLS and without it.

@@ -9,17 +9,26 @@ SECURE_COOKIE = "__Host-session"
 # Tokens of one request that are looked at: a browser may have a few of neighbouring ports.
 MAX_TOKENS = 8
 
+# What an API token begins with: it says what it is where it is found.
+PREFIX = "websock_"
+
+
+def bearer(headers):
+    """The token in Authorization (RFC 6750 section 2.1), "" for none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
 
 def tokens_of(headers):
-    """The session tokens in a request's fields: RFC 6750 section 2.1, and the cookies.
+    """The session tokens in a request's fields: that in Authorization, and the cookies.
 
     Whatever else is in Authorization is for somebody on the way, such as a proxy. Cookies don't
     tell ports apart (RFC 6265 section 8.5), their names do: see `cookie_name`.
     """
     tokens = []
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        tokens.append(token.strip())
+    token = bearer(headers)
+    if token:
+        tokens.append(token)
     for pair in headers.get("cookie", "").split(";"):
         name, _, value = pair.partition("=")
         if name.strip().startswith((COOKIE, SECURE_COOKIE)):

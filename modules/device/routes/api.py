@@ -33,7 +33,7 @@ async def command(device, request):
 
     client = _Replies()
     body = await request.read(MAX_COMMAND)
-    await device.handle(client, body)
+    await device.handle(client, body, device.access.right(request, request.peer) or "read")
     error = client.values.get("error")
     status = 200 if error is None else 507 if error.endswith(FULL) else 400
     return Response(client.values, status, headers=_NO_STORE)
@@ -124,7 +124,7 @@ def metrics(device, request):
 
 def health(device, request):
     status = "recovery" if device.recovery else "ok"
-    if not device.access.allows(request, request.peer):
+    if device.access.right(request, request.peer) is None:
         # Enough for a watchdog, nothing for who looks for a known defect.
         return Response({"status": status}, headers=_NO_STORE)
     gc.collect()

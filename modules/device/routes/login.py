@@ -1,4 +1,4 @@
-"""Handlers for logging in and out and for the admin password."""
+"""Handlers for logging in and out, for the admin password and for API tokens."""
 
 from httpd import HTTPError, Response, redirect
 
@@ -15,10 +15,12 @@ def session(device, request):
     if seconds and request.secure:
         # RFC 6797 section 6.1. Every page asks for this, and once is enough for a browser.
         headers += (("Strict-Transport-Security", f"max-age={seconds}"),)
+    right = access.right(request, request.peer)
     return Response(
         {
             "password": access.password is not None,
-            "authenticated": access.allows(request, request.peer),
+            "authenticated": right is not None,
+            "right": right,
         },
         headers=headers,
     )
@@ -51,6 +53,31 @@ def logout(device, request):
     response = redirect("/login")
     _set_cookie(request, response, "", 0)
     return response
+
+
+def tokens(device, request):
+    password = device.access.password
+    kept = () if password is None else password.tokens
+    made = [{"name": token.name, "right": token.right} for token in kept]
+    return Response({"tokens": made}, headers=_NO_STORE)
+
+
+async def make_token(device, request):
+    fields = await _fields(request)
+    password = device.access.password
+    if password is None:
+        raise HTTPError(409, "set a password first")
+    name = _text(fields, "name").strip()
+    right = _text(fields, "right")
+    text = password.tokens.create(name, right)
+    return Response({"name": name, "right": right, "token": text}, 201, headers=_NO_STORE)
+
+
+def revoke_token(device, request, name):
+    password = device.access.password
+    if password is None:
+        raise HTTPError(404)
+    password.tokens.revoke(name)
 
 
 def _source(request):

@@ -29,6 +29,11 @@ _ROUTES = (
     ),
     ("/logout", (("POST", "device.routes.login", "logout"),)),
     ("/password", (("POST", "device.routes.login", "password"),)),
+    (
+        "/api/tokens",
+        (("GET", "device.routes.login", "tokens"), ("POST", "device.routes.login", "make_token")),
+    ),
+    ("/api/tokens/<name>", (("DELETE", "device.routes.login", "revoke_token"),)),
     ("/api/session", (("GET", "device.routes.login", "session"),)),
     ("/api/state", (("GET", "device.routes.api", "state"),)),
     ("/api/command", (("POST", "device.routes.api", "command"),)),

@@ -19,6 +19,7 @@ SECRETS = "/secrets.json"
 
 # The admin password's hash, which access.Access keeps; nothing in it is a field.
 ADMIN = "/admin.json"
+TOKENS = "/tokens.json"
 
 
 # Path, kind, least, most, default. Bounds are bytes of a text, else of the value itself. One tuple
@@ -292,7 +293,7 @@ class Config:
 
             forget(board.chip.store)
         failure = None
-        for name in (NETWORK, APP, SECRETS, ADMIN):
+        for name in (NETWORK, APP, SECRETS, ADMIN, TOKENS):
             try:
                 storage.erase(name)
             except OSError as error:
