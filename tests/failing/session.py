@@ -23,7 +23,7 @@ PASSWORD = "a password of the device"
 # Seconds that anything may take before it counts as lost; with the constants below all is short.
 PATIENCE = 5
 
-FILES = ("app.json", "network.json", "secrets.json", "admin.json")
+FILES = ("app.json", "network.json", "secrets.json", "admin.json", "tokens.json")
 
 CONSTANTS = {
     "device.access.password": {"ITERATIONS": 2, "FREE_ATTEMPTS": 1_000_000},
@@ -103,6 +103,8 @@ class Device:
         self.image.start()
         self.cookie = None
         self.set_password()
+        answer = self.get("/api/tokens", "POST", b'{"name": "stays", "right": "read"}')
+        assert answer.status == 201, answer
         # Everything once, so that what is imported by it is there.
         for session in SESSIONS:
             self.run(session)
@@ -183,6 +185,7 @@ class Device:
         assert stored["network.json"]["sta"] == {"ssid": "site"}
         assert stored["secrets.json"]["sta"] == {"site": "correct-horse"}
         assert "hash" in stored["admin.json"]
+        assert stored["tokens.json"]["tokens"][0]["name"] == "stays"
 
     def _stored(self, name):
         # As storage.load finds it.
@@ -276,6 +279,21 @@ def login(device):
         client.socket.settimeout(PATIENCE)
         client.get("/api/session", f"Authorization: Bearer {token}")
         client.get("/logout", f"Authorization: Bearer {token}", method="POST")
+
+
+def tokens(device):
+    """API tokens: one is used and revoked, one can't be, one stays."""
+    fields = json.dumps({"name": "for a while", "right": "control"}).encode()
+    made = device.get("/api/tokens", "POST", fields)
+    device.get("/api/tokens", "POST", fields)
+    device.get("/api/tokens")
+    if made.status == 201:
+        shown = f"Authorization: Bearer {json.loads(made.body)['token']}"
+        with raw.Connection(device.image.http_port) as client:
+            client.socket.settimeout(PATIENCE)
+            client.get("/api/state", shown)
+            client.get("/api/www/a", shown, method="PUT", body=b"x")
+    device.get("/api/tokens/for%20a%20while", "DELETE")
 
 
 def commands(device):
@@ -408,6 +426,7 @@ def names(device):
 SESSIONS = (
     page,
     login,
+    tokens,
     commands,
     sockets,
     settings,
