@@ -61,6 +61,27 @@ def test_a_set_that_could_not_grow_is_whole(micropython):
     assert micropython(GROW) == ["True", "True"]
 
 
+# A module that could not be imported can be later.
+IMPORT = """
+import micropython, sys
+sys.path[:] = [".frozen"]
+failed = 0
+micropython.heap_lock()
+try:
+    import utf8
+except MemoryError:
+    failed = 1
+micropython.heap_unlock()
+print(failed, "utf8" in sys.modules)
+import utf8
+print(utf8.is_utf8(b"x"))
+"""
+
+
+def test_a_module_that_could_not_be_made_leaves_nothing(micropython):
+    assert micropython(IMPORT) == ["1 False", "True"]
+
+
 # Neither takes a descriptor that nothing holds.
 DESCRIPTORS = """
 import hostio, micropython, os, socket

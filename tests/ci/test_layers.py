@@ -32,7 +32,8 @@ BELOW = {
         "websockets",
     },
     "apps": {"board", "device", "httpd", "interfaces", "lazy", "transport", "websockets"},
-    "main": {"apps", "board", "device", "heap", "lazy", "transport"},
+    "main": {"board", "launcher"},
+    "launcher": {"apps", "board", "device", "heap", "lazy", "transport"},
 }
 OURS = set(BELOW) | {"assets", "board", "build_info"}
 

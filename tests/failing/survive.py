@@ -2,8 +2,8 @@
 
 usage: python tests/failing/survive.py [--step N] [--offset N] [--count N] [SESSION...]
 
-Each session (session.py) is run with its n-th allocation failing, for n from 1 to its end, or for
-every --step-th n from --offset on; --count says how many fail in a row, by default one and then
+Each session (session.py), and a start of the device ("boot"), is run with its n-th allocation
+failing, for n from 1 to its end, or for every --step-th n from --offset on; --count says how many fail in a row, by default one and then
 two. Exits with 1 when something was not survived.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import boot
 from session import SESSIONS, Device
 
 from certificates import Authority
@@ -47,11 +48,23 @@ def main():
         authority.issue("server")
         files = authority.read("server.pem"), authority.read("server.key")
         for count in options.count or (1, 2):
+            if not options.sessions or "boot" in options.sessions:
+                failed += not _boots(folder, options, count)
             for session in SESSIONS:
                 if options.sessions and session.__name__ not in options.sessions:
                     continue
                 failed += not _survives(folder, files, session, options, count)
     return int(failed > 0)
+
+
+def _boots(folder, options, count):
+    began = time.monotonic()
+    n, failures = boot.failures(folder, options.step, options.offset, count)
+    for failure in failures:
+        print(f"FAILED {failure}", flush=True)
+    seconds = time.monotonic() - began
+    print(f"boot, {count} in a row: {n} allocations, {seconds:.0f} s", flush=True)
+    return not failures
 
 
 def _survives(folder, files, session, options, count):

@@ -2,6 +2,7 @@
 
 import time
 
+import boot
 import pytest
 from session import SESSIONS, Device
 from survive import attempts
@@ -32,3 +33,11 @@ def device(tmp_path_factory):
 def test_a_session_without_memory(device, session, count):
     survived = list(attempts(device, session, STEP, OFFSET, count))
     assert survived
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_start_without_memory(tmp_path, count):
+    if not (ROOT / "build/host-failing/micropython").exists():
+        pytest.skip('run "make host-failing" first')
+    allocations, failures = boot.failures(tmp_path, STEP, OFFSET, count)
+    assert allocations > 1000 and failures == []

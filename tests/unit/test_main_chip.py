@@ -1,4 +1,4 @@
-"""main.py on a chip: which app runs, and what follows when it fails."""
+"""launcher.py on a chip: which app runs, and what follows when it fails."""
 
 import asyncio
 import sys

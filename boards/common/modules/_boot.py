@@ -9,21 +9,29 @@ import sys
 # The product's modules are all frozen: see lazy.add_user_folders.
 sys.path[:] = [".frozen"]
 
-import network  # noqa: E402
-from flashbdev import bdev  # noqa: E402
+import machine  # noqa: E402
 
-if bdev:
-    from device.settings import copies
-    from nvs_store import store
+try:
+    import network
+    from flashbdev import bdev
 
-    copies.mount(bdev, store, print)
+    if bdev:
+        from device.settings import copies
+        from nvs_store import store
 
-# Wi-Fi's driver takes its memory now: what is left is what Python's heap may grow by, and limits
-# are made from that (heap.SIZE).
-if hasattr(network, "WLAN"):
-    try:
-        network.WLAN(network.STA_IF)
-    except (OSError, RuntimeError) as error:
-        print("Wi-Fi:", error)
+        copies.mount(bdev, store, print)
+
+    # Wi-Fi's driver takes its memory now: what is left is what Python's heap may grow by, and
+    # limits are made from that (heap.SIZE).
+    if hasattr(network, "WLAN"):
+        try:
+            network.WLAN(network.STA_IF)
+        except (OSError, RuntimeError) as error:
+            print("Wi-Fi:", error)
+
+    import board  # noqa: F401, from here on main.py restarts the chip itself
+except MemoryError:
+    # It would start as a new device does, or end at the REPL.
+    machine.reset()
 
 gc.collect()
