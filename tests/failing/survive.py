@@ -3,8 +3,8 @@
 usage: python tests/failing/survive.py [--step N] [--offset N] [--count N] [SESSION...]
 
 Each session (session.py), and a start of the device ("boot"), is run with its n-th allocation
-failing, for n from 1 to its end, or for every --step-th n from --offset on; --count says how many fail in a row, by default one and then
-two. Exits with 1 when something was not survived.
+failing, for n from 1 to its end, or for every --step-th n from --offset on; --count says how many
+fail in a row, by default one and then two. Exits with 1 when something was not survived.
 """
 
 import argparse
