@@ -393,7 +393,7 @@ def test_a_full_flash_changes_neither_password_nor_tokens_nor_page():
                 raise AssertionError("there was room")
             except OSError as error:
                 assert error.errno == 28, error  # ENOSPC
-        return password_is(), [token.name for token in tokens()][0], page_is() == OLD_PAGE
+        return password_is(), next(token.name for token in tokens()), page_is() == OLD_PAGE
 
     assert device_at(flash, fill) == ("old horse", "first", True)
 
