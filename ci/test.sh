@@ -50,6 +50,7 @@ fi
 
 make host
 make host-failing
+make host-sanitized || echo "test: without the sanitized image, some tests run on one only" >&2
 make host32 || echo "test: without the 32-bit image, tests that need it are skipped" >&2
 # More processes than cores, as tests wait a lot; ARGS="-n 0" runs them one after another.
 exec "$environment/bin/python" -m pytest -n 8 --durations 10 "$@"

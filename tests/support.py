@@ -61,6 +61,15 @@ def free_port():
             return port
 
 
+# The folder in build/ whose image is run where a test doesn't say.
+BUILD = "host"
+
+# For build/host-sanitized: the first fault ends it. MicroPython's collector looks for pointers on
+# the stack and nowhere else, and what is left at the end belongs to it.
+os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=0")
+os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+
+
 class Program:
     """A process whose standard output is read line by line and whose standard error is kept."""
 
@@ -144,18 +153,18 @@ class Image(Program):
     """The image as a host program on free ports of the loopback interface.
 
     data: folder that is the device's filesystem
-    build: "host" or "host32"
+    build: "host32" or another, None for BUILD
     args: further arguments
     heap: value of --heap, None for the default
     bench: serve the measuring endpoints too
     files: name -> content (str, bytes, or an object that is written as JSON) put in `data` first
     """
 
-    def __init__(self, data, log_path, build="host", args=(), heap=None, bench=False, files=None):
+    def __init__(self, data, log_path, build=None, args=(), heap=None, bench=False, files=None):
         self.data = Path(data)
         self.ready_count = 0
         self.http_port = self.ws_port = self.https_port = self.dns_port = 0
-        command = [ROOT / "build" / build / "websock", "--data", self.data]
+        command = [ROOT / "build" / (build or BUILD) / "websock", "--data", self.data]
         command += ["--http-port", "0", "--ws-port", "0"]
         if heap is not None:
             command += ["--heap", heap]
@@ -232,8 +241,8 @@ class Image(Program):
 class Script(Program):
     """A MicroPython script on the interpreter that carries the frozen modules."""
 
-    def __init__(self, path, log_path, args=(), heap="16M", build="host"):
-        interpreter = ROOT / "build" / build / "micropython"
+    def __init__(self, path, log_path, args=(), heap="16M", build=None):
+        interpreter = ROOT / "build" / (build or BUILD) / "micropython"
         super().__init__([interpreter, "-X", f"heapsize={heap}", path, *args], log_path)
 
 
