@@ -47,8 +47,9 @@ lint: ## Check style, workflows and shell scripts without running anything
 format: ## Put the Python code in order
 	@$(PYTHON) ci/lint.py --fix
 
-fuzz: host ## Feed the HTTP server a million damaged requests; ARGS="COUNT SEED"
-	@$(PYTHON) tests/fuzz/run.py $(ARGS)
+fuzz: host ## Feed each parser a million damaged inputs, beside others; ARGS="COUNT SEED frames"
+	@ci/test.sh --only-environment
+	@build/venv-test/bin/python tests/fuzz/run.py $(ARGS)
 
 oom: host-failing ## Fail every allocation of the device once, and every two; ARGS="--step 7 login"
 	@ci/test.sh --only-environment

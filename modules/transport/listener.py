@@ -151,15 +151,17 @@ class Listener:
         except MemoryError:
             self._rest()
             return
-        if group.is_free(self.ssl is not None):
-            self.start(sock, address)
-        else:
-            try:
+        seat = client = None
+        try:
+            if not group.is_free(self.ssl is not None):
                 seat = load("transport.places", "seat")
                 client = (self, sock, address)
-            except BaseException:
-                sock.close()
-                raise
+        except BaseException:
+            sock.close()
+            raise
+        if seat is None:
+            self.start(sock, address)
+        else:
             seat(client)
 
     def start(self, sock, address, over=False):

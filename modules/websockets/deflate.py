@@ -11,6 +11,7 @@ from io import BytesIO
 
 import micropython
 from deflate import RAW, DeflateIO
+from micropython import const
 
 # The window that the peer is asked to keep to, as by Python's `websockets`: it is what expanding
 # a message takes beside the message itself, 4 KiB.
@@ -29,6 +30,7 @@ NAME = "permessage-deflate"
 
 # Section 7.2.2: what the sender cut off; then an empty final block, so that the stream ends.
 _TAIL = b"\x00\x00\xff\xff\x01\x00\x00\xff\xff"
+_CUT = const(4)
 
 # Bits of a nibble in reverse; DEFLATE packs its Huffman codes with the first bit lowest.
 _MIRROR = b"\x00\x08\x04\x0c\x02\x0a\x06\x0e\x01\x09\x05\x0d\x03\x0b\x07\x0f"
@@ -111,9 +113,10 @@ class Deflate:
                 out.extend(bytes(more))
         except (OSError, EOFError):
             raise ValueError("not a DEFLATE stream")
-        # The end that was reached is ours, or the sender's own final block, which has one byte
-        # behind it (section 7.2.3.4).
-        if source.tell() not in (end + len(_TAIL), end, end - 1):
+        # The end that was reached is ours, or that of the sender's own final block. This has one
+        # byte behind it (section 7.2.3.4), or ends with the first part of ours: it was cut off
+        # like any other (section 7.2.1).
+        if source.tell() not in (end + len(_TAIL), end + _CUT, end, end - 1):
             raise ValueError("data behind the end of a DEFLATE stream")
         return out, fill
 

@@ -6,7 +6,7 @@ import support
 from support import ROOT, Script
 
 # Modules whose tests run once more on the build that ends at the first access out of bounds.
-SANITIZED = ("test_http_hostile", "test_websocket_hostile", "test_http_fuzz")
+SANITIZED = ("test_http_hostile", "test_websocket_hostile", "test_fuzz")
 
 
 def pytest_generate_tests(metafunc):

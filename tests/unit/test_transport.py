@@ -451,6 +451,25 @@ async def test_reset_before_the_first_socket_option_is_a_line():
     assert reports == [(f"connection refused: OSError: {OSError(ECONNRESET)}", None)]
 
 
+async def test_a_client_is_closed_when_it_cannot_even_be_counted():
+    def without_memory(secure):
+        raise MemoryError
+
+    async with Pair() as pair:
+        sock = Reset()
+        listening = pair.listener.sock
+        pair.listener.sock = Accepting(sock)
+        pair.group.is_free = without_memory
+        try:
+            pair.listener.ready(POLLIN)
+            raise AssertionError("not told")
+        except MemoryError:
+            pass
+        finally:
+            pair.listener.sock = listening
+        assert sock.closed == 1 and len(pair.group.connections) == 1
+
+
 class Accepting:
     """A listening socket that gives one connection."""
 

@@ -21,6 +21,11 @@ def test_examples_of_the_rfc():
     assert expand(b"\x02\x00") == b""
 
 
+def test_a_final_block_may_be_cut_off():
+    # Section 7.2.1: what is appended ends it.
+    assert expand(b"\x01") == b""
+
+
 def test_what_is_compressed_expands_to_the_same():
     for bits in (8, 9, 12, 15):
         agreed = Deflate(bits, bits)

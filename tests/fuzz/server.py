@@ -1,6 +1,6 @@
 """Fuzzes the HTTP server's parser, bodies and adapter; runs on MicroPython.
 
-usage: micropython http.py COUNT [SEED]
+usage: micropython server.py COUNT [SEED]
 
 Makes COUNT streams of requests, most of them damaged, and feeds each one whole and cut at random
 places. What must hold:
@@ -11,7 +11,7 @@ places. What must hold:
 
 One stream in ADAPTER_SHARE also goes through httpd.connection with handlers of all kinds. The same
 COUNT and SEED make the same streams; a failure names the stream's own seed, which run alone as
-`http.py 1 SEED` makes it again.
+`server.py 1 SEED` makes it again.
 """
 
 import asyncio
