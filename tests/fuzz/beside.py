@@ -1,6 +1,6 @@
 """Has verdicts.py and a peer look at the same inputs.
 
-usage: python tests/fuzz/beside.py PEER COUNT SEED
+usage: python tests/fuzz/beside.py PEER COUNT SEED [BUILD]
 
 Exits with 1 when they disagree, and says about what; with COUNT 1 and the SEED that it names it
 does so again.
@@ -17,18 +17,18 @@ from pathlib import Path
 from peers import PEERS
 
 ROOT = Path(__file__).resolve().parents[2]
-INTERPRETER = ROOT / "build/host/micropython"
 VERDICTS = Path(__file__).with_name("verdicts.py")
 
 # Disagreements that are shown of a run.
 SHOWN = 5
 
 
-def main(name, count, seed):
+def main(name, count, seed, build="host"):
+    interpreter = ROOT / "build" / build / "micropython"
     peer = PEERS[name]
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [INTERPRETER, "-X", "heapsize=16M", VERDICTS, name],
+            [interpreter, "-X", "heapsize=16M", VERDICTS, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=folder,
@@ -64,4 +64,4 @@ def main(name, count, seed):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

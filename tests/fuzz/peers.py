@@ -116,12 +116,12 @@ class Frames:
         if last == "F1009" or (last == "F1007" and not knows_text):
             # They have no limit; websockets leaves the text to who asks for it.
             return ours[:-1] == theirs[: len(ours) - 1]
+        # A compressed message that isn't quite one. They take a DEFLATE stream that breaks off, and
+        # one with something behind it; MicroPython's inflater takes others, see Deflated.
+        if data[0] & 1 and last == "F1002" and ours[:-1] == theirs[: len(ours) - 1]:
+            return True
         if data[0] & 1 and theirs_last in ("F1002", "F1007"):
-            # They expand a message as it comes, and stop at what MicroPython's inflater takes.
             return ours[: len(theirs) - 1] == theirs[:-1]
-        if data[0] & 1 and last == "F1002":
-            # They take a DEFLATE stream that breaks off, and one with something behind it.
-            return ours[:-1] == theirs[: len(ours) - 1]
         if theirs_last == "F1002" and ours == theirs[:-1]:
             return True  # by the first byte of a header whose second is missing
         return ours == theirs

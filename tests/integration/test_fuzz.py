@@ -21,16 +21,16 @@ def test_the_server_takes_anything(micropython):
 
 
 @pytest.mark.parametrize("name", ["frames", "deflate", "opening", "http", "text", "names"])
-def test_others_agree(name):
-    beside(name, BESIDE)
+def test_others_agree(build, name):
+    beside(name, BESIDE, build)
 
 
-def test_any_settings_are_taken():
-    beside("settings", BESIDE // 3)
+def test_any_settings_are_taken(build):
+    beside("settings", BESIDE // 3, build)
 
 
-def beside(name, count):
-    command = [sys.executable, FUZZ / "beside.py", name, str(count), "1"]
+def beside(name, count, build):
+    command = [sys.executable, FUZZ / "beside.py", name, str(count), "1", build]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{name}: {count} inputs from seed 1: no disagreements" in done.stdout
