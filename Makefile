@@ -15,7 +15,7 @@ export MICROPYTHON_DIR
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run host host32 host-failing host-sanitized test lint format fuzz oom conformance bench picture clean source assets
+.PHONY: help run host host32 host-failing host-sanitized test lint format fuzz soak oom conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
 .PHONY: provision flasher qemu qemu-test
 
@@ -50,6 +50,10 @@ format: ## Put the Python code in order
 fuzz: host ## Feed each parser a million damaged inputs, beside others; ARGS="COUNT SEED frames"
 	@ci/test.sh --only-environment
 	@build/venv-test/bin/python tests/fuzz/run.py $(ARGS)
+
+soak: host32 ## Have honest and hostile clients for half an hour; ARGS="--minutes 480 --heap 128k"
+	@ci/test.sh --only-environment
+	@build/venv-test/bin/python tests/soak/soak.py $(ARGS)
 
 oom: host-failing ## Fail every allocation of the device once, and every two; ARGS="--step 7 login"
 	@ci/test.sh --only-environment

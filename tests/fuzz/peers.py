@@ -116,7 +116,7 @@ class Frames:
         if last == "F1009" or (last == "F1007" and not knows_text):
             # They have no limit; websockets leaves the text to who asks for it.
             return ours[:-1] == theirs[: len(ours) - 1]
-        # A compressed message that isn't quite one. They take a DEFLATE stream that breaks off, and
+        # A compressed message that is almost one. They take a DEFLATE stream that breaks off and
         # one with something behind it; MicroPython's inflater takes others, see Deflated.
         if data[0] & 1 and last == "F1002" and ours[:-1] == theirs[: len(ours) - 1]:
             return True
