@@ -151,7 +151,8 @@ async def visit(image, count):
         began = time.monotonic()
         while True:
             try:
-                await asyncio.wait_for(ask(image, number), 10)
+                async with asyncio.timeout(10):
+                    await ask(image, number)
                 break
             except (OSError, EOFError, ValueError, TimeoutError) as error:
                 count[f"visit failed: {type(error).__name__}"] += 1
@@ -224,10 +225,11 @@ async def attack(image, count, dice):
             attacker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             attacker.bind((f"127.0.0.{dice.randrange(2, 10)}", 0))
             port = dice.choice((image.http_port, image.ws_port))
-            await asyncio.wait_for(loop.sock_connect(attacker, ("127.0.0.1", port)), 5)
             count["attacks"] += 1
-            data = dice.choice(phases(dice))
-            await asyncio.wait_for(loop.sock_sendall(attacker, data), 5)
+            # Not wait_for: up to Python 3.11 it may swallow a cancellation.
+            async with asyncio.timeout(5):
+                await loop.sock_connect(attacker, ("127.0.0.1", port))
+                await loop.sock_sendall(attacker, dice.choice(phases(dice)))
             # It reads nothing, or until it is closed; it goes politely or with a reset.
             if dice.randrange(2):
                 await asyncio.sleep(dice.random() * 3)
