@@ -19,9 +19,11 @@ GRACE_MS = 500
 # And one of a connection that lasts with its pong: closed, it would lose what its client has open.
 PONG_GRACE_MS = 1_000
 
-# Who has waited for so long takes the place of one that rests, however short, and who has waited
-# for so long is told that there is none. With TLS nobody is told, but closed.
+# Who has waited for so long takes the place of one that has rested for only so long, which is more
+# than a browser that loads a page does. And who has waited for so long is told that there is none;
+# with TLS nobody is told, but closed.
 HURRY_MS = 750
+REST_MS = 150
 PATIENCE_MS = 3_000
 SECURE_PATIENCE_MS = 8_000
 
@@ -175,7 +177,7 @@ def _make_room(group, peer, secure, hurry):
         found = _longest(candidates, now, GRACE_MS)
     if found is None and hurry:
         resting = [c for c in candidates if getattr(c.protocol, "rests", False)]
-        found = _longest(resting, now, 0)
+        found = _longest(resting, now, REST_MS)
     if found is None:
         found = _quietest(candidates, now, QUIET_MS)
     return _evict_or_ask(group, found, candidates)

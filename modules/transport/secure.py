@@ -1,7 +1,7 @@
 """Connections with TLS, by MicroPython's `tls` module."""
 
 from errno import ENOMEM
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from lazy import load
 from micropython import const
@@ -9,13 +9,12 @@ from micropython import const
 from . import poller
 from .connection import Connection, ConnectionLost
 
-# How often a peer that takes its time for the handshake gets more of it, before it makes room for
-# others: a handshake in order takes no more than so many segments.
-_STEPS = const(8)
-
 # mbedTLS's own errors begin here (mbedtls/error.h); MBEDTLS_ERR_SSL_CONN_EOF.
 _MBEDTLS = const(-0x1000)
 _CONN_EOF = const(-0x7280)
+
+# How long handshakes have taken of the processor, all together, as ticks.
+_spent = 0
 
 
 class SecureConnection(Connection):
@@ -38,8 +37,8 @@ class SecureConnection(Connection):
     def __init__(self, sock, group, address, context, hostname=None):
         super().__init__(sock, group, address)
         self._plain = sock
-        self._heard = ticks_ms()  # None once there was something to write: an answer
-        self._steps = _STEPS
+        self._began = ticks_ms()  # None once there was something to write: an answer
+        self._spent = _spent
         self.sock = context.wrap_socket(
             sock,
             server_side=hostname is None,
@@ -48,18 +47,25 @@ class SecureConnection(Connection):
         )
 
     def idle(self, now):
-        heard = self._heard
-        return super().idle(now) if heard is None else ticks_diff(now, heard)
+        idle = super().idle(now)
+        began = self._began
+        if idle < 0 or began is None:
+            return idle
+        # All of its handshake, however many pieces that comes in; the arithmetic of handshakes,
+        # this one's and others', is not the peer's time.
+        return ticks_diff(now, began) - ticks_diff(_spent, self._spent)
 
     def ready(self, events):
+        global _spent
+        if self._began is None:
+            super().ready(events)
+            return
+        before = ticks_ms()
         super().ready(events)
-        if self._heard is not None and self._steps:
-            # Afterwards: the arithmetic of a handshake is not the peer's time.
-            self._steps -= 1
-            self._heard = ticks_ms()
+        _spent = ticks_add(_spent, ticks_diff(ticks_ms(), before))
 
     def write(self, data):
-        self._heard = None
+        self._began = None
         super().write(data)
 
     def abort(self, error=None):

@@ -142,6 +142,9 @@ def test_unfinished_bodies_are_bounded(image):
 
 # Attackers: what they send, again and again, as soon as they are closed.
 
+# A ClientHello, byte by byte.
+DROPS = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
+
 PHASES = {
     "silent": ("http", b""),
     "head": ("http", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "),
@@ -153,6 +156,7 @@ PHASES = {
     "websocket": ("ws", HANDSHAKE),
     "silent with TLS": ("https", b""),
     "hello": ("https", b"\x16\x03\x01\x02\x00\x01\x00"),
+    "hello in drops": ("https", DROPS),
 }
 
 
@@ -162,7 +166,12 @@ def attack(port, data, address, over):
             attacker.settimeout(0.5)
             attacker.bind((address, 0))
             attacker.connect(("127.0.0.1", port))
-            attacker.sendall(data)
+            if data is DROPS:
+                for i in range(len(data)):
+                    attacker.sendall(data[i : i + 1])
+                    over.wait(0.1)
+            else:
+                attacker.sendall(data)
             while not over.is_set():
                 with contextlib.suppress(TimeoutError):
                     if len(data) > 1000:

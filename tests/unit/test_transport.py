@@ -9,6 +9,7 @@ from hashlib import sha256
 from select import POLLIN
 from time import ticks_add, ticks_ms
 
+import transport.secure
 from heap import BLOCK_SIZE
 from helpers import until
 from sockets import HOST, free_port
@@ -498,15 +499,23 @@ async def test_secure_client_is_idle_once_it_was_answered():
         clients.append(client)
         await until(lambda: protocols)
     (connection,) = group.connections
-    # In its handshake it is idle as long as nothing comes, however often that is: the other waits.
-    protocols[0].idle_since = None
+    # In its handshake it is idle as long as that takes, in however many pieces: the other waits.
     await until(lambda: group.waiting)
     assert connection.idle(ticks_ms()) < GRACE_MS
     for _ in range(20):
         await asyncio.sleep_ms(5)
         connection.ready(0)
     assert connection.idle(ticks_ms()) > 20
+    # It isn't while its request is answered, nor for the time that handshakes take to compute.
+    protocols[0].idle_since, since = None, protocols[0].idle_since
+    assert connection.idle(ticks_ms()) < 0
+    protocols[0].idle_since = since
+    module = transport.secure
+    spent, module._spent = module._spent, ticks_add(module._spent, 1000)
+    assert connection.idle(ticks_ms()) < 0
+    module._spent = spent
     # Once it is answered, the protocol says whether it is.
+    protocols[0].idle_since = None
     connection.write(b"x")
     assert connection.idle(ticks_ms()) < 0
     protocols[0].idle_since = ticks_add(ticks_ms(), -GRACE_MS)
