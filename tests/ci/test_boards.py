@@ -261,6 +261,8 @@ class WLAN:
         print("WLAN", interface)
         {failure}
 modules = dict(
+    machine={{}},
+    board={{}},
     network={network},
     flashbdev=dict(bdev="flash"),
     nvs_store=dict(store="nvs"),

@@ -198,8 +198,10 @@ def main(parser):
 
         import vfs
 
+        # The working directory, a temporary one, becomes the device's filesystem.
+        folder = os.getcwd()
         vfs.umount("/")
-        vfs.mount(vfs.VfsPosix(os.getcwd()), "/")
+        vfs.mount(vfs.VfsPosix(folder), "/")
     for line in sys.stdin:
         try:
             print(parser(unhexlify(line.strip())))

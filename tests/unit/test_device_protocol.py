@@ -194,7 +194,7 @@ async def test_without_wifi_nothing_is_announced():
     commands = Commands(hub, None, Wifi(), [], None)
     seen = len(log_module.lines())
     for message in ('["CMD", "scan"]', '["CMD", "test_new_sta", ["net", "password"]]'):
-        await commands.handle(client, message)
+        await commands.handle(client, message, "admin")
     assert [sent["error"].partition(": ")[2] for sent in client.sent] == [
         "this device has no Wi-Fi"
     ] * 2
