@@ -261,7 +261,7 @@ class WLAN:
         print("WLAN", interface)
         {failure}
 modules = dict(
-    machine={{}},
+    machine=dict(reset=lambda: print("reset")),
     board={{}},
     network={network},
     flashbdev=dict(bdev="flash"),
@@ -269,7 +269,7 @@ modules = dict(
     device={{}},
 )
 modules["device.settings"] = dict(copies=types.SimpleNamespace(
-    mount=lambda *arguments: print("mount", *arguments[:2])))
+    mount=lambda *arguments: {mount}))
 for name, values in modules.items():
     module = sys.modules[name] = types.ModuleType(name)
     module.__dict__.update(values)
@@ -294,7 +294,16 @@ print(sys.path)
 )
 def test_wifi_has_its_memory_before_limits_are_made_of_the_rest(network, failure, lines):
     boot = str(boards.COMMON / "modules" / "_boot.py")
-    program = BOOT.format(network=network, failure=failure, boot=boot)
+    mount = "print('mount', *arguments[:2])"
+    program = BOOT.format(network=network, failure=failure, boot=boot, mount=mount)
     done = run([sys.executable, "-c", program])
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["mount flash nvs", *lines, "['.frozen']"]
+
+
+def test_a_start_without_memory_for_the_filesystem_is_another_start():
+    boot = str(boards.COMMON / "modules" / "_boot.py")
+    program = BOOT.format(network="{}", failure="", boot=boot, mount="bytes(1 << 62)")
+    done = run([sys.executable, "-c", program])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["reset", "['.frozen']"]
