@@ -384,6 +384,19 @@ def test_a_revoked_token_is_void_at_once_and_later(image, locked):
     assert get(image, "/metrics", gone).status == 401
 
 
+def test_a_command_whose_sender_is_shut_out_while_it_comes(image):
+    body = json.dumps(["CMD", "factory_reset"]).encode()
+    with Connection(image.http_port) as connection:
+        connection.send(
+            b"POST /api/command HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(body), body[:9])
+        )
+        assert get(image, "/health").status == 200  # it has arrived
+        assert set_password(image).status == 200
+        connection.send(body[9:])
+        assert connection.read_response().status == 401
+
+
 def test_tokens_that_are_refused(image):
     no_password = post(image, "/api/tokens", {"name": "a", "right": "read"})
     assert (no_password.status, no_password.body) == (409, b"set a password first\n")

@@ -33,7 +33,10 @@ async def command(device, request):
 
     client = _Replies()
     body = await request.read(MAX_COMMAND)
-    await device.handle(client, body, device.access.right(request, request.peer) or "read")
+    right = device.access.right(request, request.peer)
+    if right is None:
+        raise HTTPError(401, "log in first")  # its session has ended while the body came
+    await device.handle(client, body, right)
     error = client.values.get("error")
     status = 200 if error is None else 507 if error.endswith(FULL) else 400
     return Response(client.values, status, headers=_NO_STORE)
