@@ -25,7 +25,7 @@ def done(tmp_path_factory):
             pytest.skip(f'run "make {build}" first')
     path = tmp_path_factory.mktemp("bench") / "figures.json"
     done = run(
-        "--rounds", "1", "--seconds", "0.1", "--clients", "2", "--idle", "3", "--json", path
+        "--rounds", "1", "--seconds", "0.5", "--clients", "2", "--idle", "3", "--json", path
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(path.read_text())
