@@ -392,12 +392,20 @@ def test_a_revoked_token_is_void_at_once_and_later(image, locked):
     assert get(image, "/metrics", gone).status == 401
 
 
-def test_a_command_whose_sender_is_shut_out_while_it_comes(image):
-    body = json.dumps(["CMD", "factory_reset"]).encode()
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/api/command", ["CMD", "factory_reset"]),
+        ("/api/tokens", {"name": "mine", "right": "admin"}),
+    ],
+)
+def test_who_is_shut_out_while_a_request_comes(image, path, content):
+    body = json.dumps(content).encode()
     with Connection(image.http_port) as connection:
         connection.send(
-            b"POST /api/command HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(body), body[:9])
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{JSON}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body[:9]
         )
         assert get(image, "/health").status == 200  # it has arrived
         assert set_password(image).status == 200

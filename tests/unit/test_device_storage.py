@@ -127,17 +127,22 @@ def test_power_cut_during_the_first_save_leaves_nothing_or_the_new():
         assert value == {} or value == NEW, value
 
 
+def fill(name):
+    """Write a file until there is no room."""
+    with open(name, "wb") as file:
+        try:
+            while True:
+                file.write(bytes(BLOCK))
+                file.flush()
+        except OSError:
+            pass
+
+
 def test_full_flash_is_an_error_and_the_old_content_stays():
     flash = formatted(OLD)
 
     def fill_and_save():
-        with open("/flash/filler", "wb") as file:
-            try:
-                while True:
-                    file.write(bytes(BLOCK))
-                    file.flush()
-            except OSError:
-                pass
+        fill("/flash/filler")
         try:
             storage.save("/flash/network.json", {"x": "y" * 2000})
         except OSError as error:
@@ -373,17 +378,11 @@ def test_a_full_flash_changes_neither_password_nor_tokens_nor_page():
     flash = Flash()
     vfs.VfsLfs2.mkfs(flash)
 
-    def fill():
+    def change_all():
         prepare_page()
         asyncio.run(set_password(access(), "old horse"))
         tokens().create("first", "read")
-        with open("/filler", "wb") as file:
-            try:
-                while True:
-                    file.write(bytes(BLOCK))
-                    file.flush()
-            except OSError:
-                pass
+        fill("/filler")
         for change in (
             lambda: [tokens().create("n" * 20 + str(n), "read") for n in range(9)],
             lambda: upload(bytes(4000)),
@@ -395,7 +394,7 @@ def test_a_full_flash_changes_neither_password_nor_tokens_nor_page():
                 assert error.errno == 28, error  # ENOSPC
         return password_is(), next(token.name for token in tokens()), page_is() == OLD_PAGE
 
-    assert device_at(flash, fill) == ("old horse", "first", True)
+    assert device_at(flash, change_all) == ("old horse", "first", True)
 
 
 def test_a_flipped_bit_is_survived():
