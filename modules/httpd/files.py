@@ -103,7 +103,7 @@ def _kind_and_size(path):
     return status[0], status[6]
 
 
-async def receive_file(request, path, limit):
+async def receive_file(request, path, limit, check=None):
     """Store a request's body as the file at `path`, piece by piece.
 
     The file is replaced in one step once everything is on flash; an upload that fails or is
@@ -113,6 +113,7 @@ async def receive_file(request, path, limit):
         request: the `Request`.
         path: of the file, in a folder that exists.
         limit: bytes at most.
+        check: called once everything has arrived; what it raises ends the upload.
 
     Returns:
         (size, created): the bytes stored, and whether there was no such file before.
@@ -138,6 +139,8 @@ async def receive_file(request, path, limit):
                     raise HTTPError(413, f"body over {limit} bytes")
                 file.write(piece)
             file.flush()  # to the medium: fsync, lfs_file_sync
+        if check is not None:
+            check()
         created = not _exists(path)
         os.rename(part, path)
     except BaseException:  # a cancelled task must not leave a part either

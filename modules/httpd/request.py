@@ -212,11 +212,11 @@ class Request:
         except ValueError:  # UnicodeError is one
             raise HTTPError(400, "malformed form")
 
-    async def save(self, path, limit):
+    async def save(self, path, limit, check=None):
         """Store the body as the file at `path`: see `files.receive_file`."""
         from .files import receive_file
 
-        return await receive_file(self, path, limit)
+        return await receive_file(self, path, limit, check)
 
     async def stream(self, status=200, content_type=None, headers=()):
         """Begin a response whose body the handler sends while time goes on.

@@ -393,17 +393,18 @@ def test_a_revoked_token_is_void_at_once_and_later(image, locked):
 
 
 @pytest.mark.parametrize(
-    ("path", "content"),
+    ("method", "path", "content"),
     [
-        ("/api/command", ["CMD", "factory_reset"]),
-        ("/api/tokens", {"name": "mine", "right": "admin"}),
+        ("POST", "/api/command", ["CMD", "factory_reset"]),
+        ("POST", "/api/tokens", {"name": "mine", "right": "admin"}),
+        ("PUT", "/api/www/pages/mine.html", "anything"),
     ],
 )
-def test_who_is_shut_out_while_a_request_comes(image, path, content):
+def test_who_is_shut_out_while_a_request_comes(image, method, path, content):
     body = json.dumps(content).encode()
     with Connection(image.http_port) as connection:
         connection.send(
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{JSON}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{JSON}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
             + body[:9]
         )
@@ -411,6 +412,7 @@ def test_who_is_shut_out_while_a_request_comes(image, path, content):
         assert set_password(image).status == 200
         connection.send(body[9:])
         assert connection.read_response().status == 401
+    assert not list(image.data.rglob("pages"))
 
 
 def test_tokens_that_are_refused(image):

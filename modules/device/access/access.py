@@ -7,6 +7,7 @@ what tells nothing asks for a session, whose token travels in a cookie or, for p
 """
 
 import board
+from httpd import HTTPError
 
 from ..log import log
 from ..settings import storage
@@ -47,3 +48,15 @@ class Access:
         if self.password is None:
             return "admin" if board.trusted(peer) else None
         return self.password.right(request.headers)
+
+    def still(self, request):
+        """The `right` of a request whose body has come.
+
+        Raises:
+            HTTPError: 401 when it has none any more: meanwhile its session has ended, or the
+                device got its first password.
+        """
+        right = self.right(request, request.peer)
+        if right is None:
+            raise HTTPError(401, "log in first")
+        return right

@@ -33,9 +33,7 @@ async def command(device, request):
 
     client = _Replies()
     body = await request.read(MAX_COMMAND)
-    right = device.access.right(request, request.peer)
-    if right is None:
-        raise HTTPError(401, "log in first")  # its session has ended while the body came
+    right = device.access.still(request)
     await device.handle(client, body, right)
     error = client.values.get("error")
     status = 200 if error is None else 507 if error.endswith(FULL) else 400
@@ -64,7 +62,7 @@ async def put_file(device, request, name):
     made = []
     try:
         _make_folders(path, made)
-        size, created = await request.save(path, MAX_FILE)
+        size, created = await request.save(path, MAX_FILE, lambda: device.access.still(request))
     except BaseException:  # a cancelled task must not leave folders either
         for folder in reversed(made):
             try:
