@@ -25,13 +25,16 @@ PATIENCE = 5
 
 FILES = ("app.json", "network.json", "secrets.json", "admin.json", "tokens.json")
 
+# How long a head may take: to who means it, on a busy computer; `slow` waits for the end of it.
+HEAD_TIMEOUT_MS = 5_000
+
 CONSTANTS = {
     "device.access.password": {"ITERATIONS": 2, "FREE_ATTEMPTS": 1_000_000},
     "device.net.home": {"RETRY_FIRST": 0.02, "RETRY_LONGEST": 0.1, "OPEN_TIMEOUT": 1},
     "device.net.wifi": {"Wifi.WATCH_MS": 20, "Wifi.JOIN_MS": 200, "Wifi.HOLD_MS": 40},
     "device.net": {"RESTART_MS": 20},
     "transport.poller": {"TICK_MS": 20},
-    "httpd.connection": {"HEAD_TIMEOUT_MS": 200, "LINGER_TIMEOUT_MS": 100},
+    "httpd.connection": {"HEAD_TIMEOUT_MS": HEAD_TIMEOUT_MS, "LINGER_TIMEOUT_MS": 100},
     "websockets.connection": {"LINGER_TIMEOUT_MS": 100},
 }
 
@@ -133,7 +136,8 @@ class Device:
         Returns:
             How many allocations there were.
         """
-        self._ask(f"arm {n} {count}" if n else "arm 0 0")
+        head_timeout = HEAD_TIMEOUTS_MS.get(session, HEAD_TIMEOUT_MS)
+        self._ask(f"arm {n} {count if n else 0} {head_timeout}")
         try:
             session(self)
         except (OSError, EOFError, AssertionError, ValueError, websockets.WebSocketException):
@@ -439,3 +443,5 @@ SESSIONS = (
     secure,
     names,
 )
+
+HEAD_TIMEOUTS_MS = {slow: 200}

@@ -1,9 +1,9 @@
 """The device in the image whose allocations can be made to fail, see tests/failing.
 
-A UDP port, in app.json's "failing": {"port": N}, takes `arm N COUNT` and `disarm`; both answer
-with what shows that everything goes on: how often the ticker, the Wi-Fi's task and a timer of
-asyncio have come round, how many allocations there were, what the poller holds. app.json's
-"constants" are those of constants.py.
+A UDP port, in app.json's "failing": {"port": N}, takes `arm N COUNT MS` and `disarm`; both
+answer with what shows that everything goes on: how often the ticker, the Wi-Fi's task and a timer
+of asyncio have come round, how many allocations there were, what the poller holds. app.json's
+"constants" are those of constants.py. While it is armed a head may take MS.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from select import POLLIN
 from constants import set_constants
 from device.device import Device
 from device.net.wifi import Wifi
+from httpd import connection
 from transport import bound_socket, poller
 
 import failing
@@ -32,6 +33,7 @@ class Control:
 
     def __init__(self, port, device):
         self._device = device
+        self._head_timeout = connection.HEAD_TIMEOUT_MS
         self.sock = bound_socket("127.0.0.1", port, socket.SOCK_DGRAM)
         poller.current().add(self, POLLIN)
 
@@ -47,8 +49,10 @@ class Control:
         state["endpoints"] = len(poller.current().map)
         self.sock.sendto(json.dumps(state).encode(), peer)
         if arm[0] == b"arm":
-            numbers = [int(number) for number in arm[1:]]
-            failing.at(*numbers)
+            n, count, connection.HEAD_TIMEOUT_MS = [int(number) for number in arm[1:]]
+            failing.at(n, count)
+        else:
+            connection.HEAD_TIMEOUT_MS = self._head_timeout
 
     def tick(self, now):
         # Small integers only: nothing here may fail.
