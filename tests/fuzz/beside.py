@@ -51,7 +51,7 @@ def main(name, count, seed, build="host"):
                 wrong += 1
                 break
             verdict = line.rstrip("\n")
-            opinion = verdict if verdict.startswith("!") else peer.opinion(data, verdict)
+            opinion = verdict if verdict.startswith("! ") else peer.opinion(data, verdict)
             if opinion:
                 wrong += 1
                 if wrong <= SHOWN:

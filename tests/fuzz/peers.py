@@ -107,6 +107,12 @@ class Frames:
         others = self._wsproto(data), self._websockets(data)
         if any(self._agree(data, ours, *theirs) for theirs in others):
             return None
+        if ours[-1:] == ["F1002"]:
+            # By the header of a frame whose payload is missing: they look once that is there.
+            data += bytes(MAX_SIZE)
+            whole = self._wsproto(data)[0], self._websockets(data)[0]
+            if any(theirs[: len(ours)] == ours for theirs in whole):
+                return None
         return f"others: {others}"
 
     @staticmethod

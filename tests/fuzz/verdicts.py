@@ -3,7 +3,7 @@
 usage: micropython verdicts.py PARSER < INPUTS
 
 Each line of the input is one in hexadecimal digits; each line of the output is the verdict on it,
-in the terms of peers.py. A verdict that begins with "!" is a defect that needs no second opinion.
+in the terms of peers.py. A verdict that begins with "! " is a defect that needs no second opinion.
 """
 
 import json
@@ -37,7 +37,7 @@ def frames(data):
     whole = converse(data, len(data) or 1, compressed)
     pieces = converse(data, size, compressed)
     if whole != pieces:
-        return f"!cut: {pieces}, whole: {whole}"
+        return f"! cut: {pieces}, whole: {whole}"
     return whole
 
 
@@ -188,7 +188,7 @@ def settings(data):
             try:
                 check(kind, least, most, value)
             except ValueError as error:
-                return f"!{path} {error}"
+                return f"! {path} {error}"
     return "ok"
 
 
@@ -206,7 +206,7 @@ def main(parser):
         try:
             print(parser(unhexlify(line.strip())))
         except Exception as error:
-            print(f"!{type(error).__name__}: {error}")
+            print(f"! {type(error).__name__}: {error}")
             sys.print_exception(error, sys.stderr)
 
 
