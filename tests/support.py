@@ -40,10 +40,11 @@ def wait_until(condition, timeout=DEADLINE, interval=0.02):
     """
     end = time.monotonic() + timeout
     while True:
+        late = time.monotonic() > end  # before: the computer may stand still after it
         result = condition()
         if result:
             return result
-        if time.monotonic() > end:
+        if late:
             raise AssertionError(f"{condition} was not true within {timeout} s")
         time.sleep(interval)
 
