@@ -48,7 +48,6 @@ def test_login_page_fits_a_phone(image, open_page):
     page = open_page(image, "/login", connected=False, viewport={"width": 360, "height": 800})
     expect(page.get_by_label("New password")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.screenshot(path=image.data / "login.png")
 
 
 def make_token(page, name, right):
@@ -88,7 +87,6 @@ def test_tokens_are_made_and_revoked(image, open_page):
     page.reload()
     expect(tokens).to_have_count(2)
     assert token not in page.content() and other not in page.content()
-    page.screenshot(path=image.data / "tokens.png")
     # By keyboard: the first press asks, and leaving the button takes it back.
     revoke = page.get_by_role("button", name="Revoke <b>panel<b> %41?", exact=True)
     revoke.press("Enter")
@@ -118,4 +116,3 @@ def test_tokens_fit_a_phone(image, open_page):
     make_token(page, "W" * 32, "settings")
     page.get_by_role("listitem").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.screenshot(path=image.data / "tokens-phone.png", full_page=True)

@@ -41,11 +41,16 @@ SHORT_COMPRESSED = tuple(
 TIMING = ("3.4", "4.1.5", "4.2.5")
 
 START_DEADLINE = 30
+# Seconds that the suite waits for a close frame. It counts in whole ones and rounds down, so that
+# its own 1 s is next to nothing where a case begins late in a second.
+CLOSE_TIMEOUT = 10
 # A run that is stuck ends; all compression cases take some minutes.
 RUN_DEADLINE = 3600
 
 # Cases that are listed when something is broken altogether.
 MAX_SHOWN = 20
+
+OPTIONS = {"failByDrop": False, "closeHandshakeTimeout": CLOSE_TIMEOUT}
 
 VERDICTS = ("OK", "NON-STRICT", "INFORMATIONAL", "FAILED", "UNIMPLEMENTED")
 CLEAN = ("OK", "INFORMATIONAL")
@@ -118,7 +123,7 @@ def run_server(cases, compression, folder):
     port = free_port()
     url = f"ws://127.0.0.1:{port}"
     servers = [{"url": url, "agent": "websock-server"}]
-    spec = write_spec(folder, cases, options={"failByDrop": False}, servers=servers)
+    spec = write_spec(folder, cases, options=OPTIONS, servers=servers)
     with running(interpreter("echo_server.py", port, compression), folder, "image") as server:
         wait_for_port(port, server, folder / "image.log")
         with running(wstest("fuzzingclient", spec), folder, "wstest") as suite:
@@ -135,7 +140,7 @@ def run_client(cases, compression, folder):
     """Run `cases` against the image's client; return case -> verdict."""
     port = free_port()
     url = f"ws://127.0.0.1:{port}"
-    options = {"failByDrop": False, "allowNullOrigin": True}
+    options = {**OPTIONS, "allowNullOrigin": True}
     spec = write_spec(folder, cases, options=options, url=url, interface="127.0.0.1")
     with running(wstest("fuzzingserver", spec, "-u", "0"), folder, "wstest") as suite:
         wait_for_port(port, suite, folder / "wstest.log")
