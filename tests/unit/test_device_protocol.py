@@ -138,8 +138,10 @@ class Client:
     def __init__(self, *messages):
         self.messages = list(messages)
         self.sent = []
+        self.began = asyncio.Event()  # the first message is being sent
 
     async def send(self, message):
+        self.began.set()
         text = ""
         for piece in (message,) if isinstance(message, str) else message:
             text += piece
@@ -167,7 +169,7 @@ async def join(size):
         handled.append(message)
 
     task = asyncio.create_task(hub.serve(client, handle))
-    await asyncio.sleep_ms(1)
+    await client.began.wait()
     hub.update({"key 0": "new", "key 1": None})
     await task
     assert handled == ["hello"] and not hub.clients
