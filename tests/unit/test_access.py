@@ -252,6 +252,15 @@ async def test_api_tokens():
     assert access.password.holder(both.headers) == session.encode()
     digest = access.password.holder(bearer(read).headers)
     assert access.password.holder({}) is None
+    # And once it has ended, while a body comes, the token's right is what counts.
+    both.peer, both.method, both.path = PEER, "PUT", "/api/www/page.htm"
+    assert access.still(both) == "admin"
+    access.password.log_out(both.headers)
+    refused_at_once(403, access.still, both)
+    both.method = "GET"
+    assert access.still(both) == "read"
+    both.headers = {}
+    refused_at_once(401, access.still, both)
     # They stay with another password and after a restart; the file doesn't let anybody in.
     await set_password(access, "another horse")
     again = Access(revoked.append)

@@ -53,10 +53,14 @@ class Access:
         """The `right` of a request whose body has come.
 
         Raises:
-            HTTPError: 401 when it has none any more: meanwhile its session has ended, or the
-                device got its first password.
+            HTTPError: 401 when it has none any more, 403 when what it has isn't enough: meanwhile
+                its session has ended, or the device got its first password.
         """
         right = self.right(request, request.peer)
         if right is None:
-            raise HTTPError(401, "log in first")
+            raise HTTPError(401, "log in first", (("WWW-Authenticate", "Bearer"),))
+        if right != "admin":
+            from .api_tokens import check_right
+
+            check_right(request, right)
         return right
