@@ -15,6 +15,9 @@ IAM: str
 DEV: str
 """The device's type by default, for people."""
 
+MACHINE: str
+"""The board's name and, after "with", its chip: "websock with SPIRAM with ESP32"."""
+
 CONNECTIONS: int
 """Connections of clients at a time by default, all servers together."""
 

@@ -11,7 +11,6 @@ from asyncio import create_task, sleep_ms
 
 import board
 from httpd.errors import ENOSPC
-from interfaces import describe
 from interfaces.base import NotRunning, QueueFull
 from micropython import const
 from strict_json import loads
@@ -55,6 +54,13 @@ _ITEMS = (
     ("GET", "state", "get_state", 0, 0, _READ),
     ("GET", "hal", "get_hal", 0, 0, _READ),
     ("GET", "log", "get_log", 0, 0, _READ),
+    ("GET", "interfaces", "get_interfaces", 0, 0, _SETTINGS),
+    ("GET", "kinds", "get_kinds", 0, 0, _READ),
+    ("GET", "kind", "get_kind", 1, 1, _SETTINGS),
+    ("CMD", "add_interface", "add_interface", 1, 1, _SETTINGS),
+    ("CMD", "configure_interface", "configure_interface", 2, 2, _SETTINGS),
+    ("CMD", "remove_interface", "remove_interface", 1, 1, _SETTINGS),
+    ("CMD", "order_interfaces", "order_interfaces", 1, 1, _SETTINGS),
     ("CMD", "start_interface", "start_interface", 0, 1, _CONTROL),
     ("CMD", "stop_interface", "stop_interface", 0, 1, _CONTROL),
     ("CMD", "send_message", "send_message", 1, 2, _CONTROL),
@@ -67,12 +73,21 @@ _ITEMS = (
     ("CMD", "factory_reset", "factory_reset", 0, 0, _ADMIN),
 )
 
+# What a change that is kept is answered with.
+_SAVED = {"saved": "interfaces"}
+
 # Fields that say who may do what, whom the device trusts, and which code runs.
 _OF_ADMIN = ("app", "home/", "http/names", "http/proxy")
 
 
 class CommandError(Exception):
-    """A message that can't be carried out; the text is for the client."""
+    """A message that can't be carried out; the text is for the client.
+
+    Attributes:
+        field: the field that is wrong, where a message has several; None otherwise.
+    """
+
+    field = None
 
 
 class Commands:
@@ -82,15 +97,15 @@ class Commands:
         hub: the `hub.Hub`.
         config: the `config.Config`.
         wifi: the `wifi.Wifi`.
-        interfaces: list of `interfaces.base.Interface`.
+        equipment: the `equipment.Equipment`.
         reboot: called to restart the device, after its clients were told.
     """
 
-    def __init__(self, hub, config, wifi, interfaces, reboot):
+    def __init__(self, hub, config, wifi, equipment, reboot):
         self._hub = hub
         self._config = config
         self._wifi = wifi
-        self._interfaces = interfaces
+        self._equipment = equipment
         self._restart = reboot
 
     async def handle(self, client, message, right):
@@ -105,6 +120,8 @@ class Commands:
             reply = await self._carry_out(client, message, RIGHTS.index(right))
         except CommandError as error:
             reply = {"error": str(error)}
+            if error.field:
+                reply["field"] = error.field
         except MemoryError:
             gc.collect()
             reply = {"error": "out of memory"}
@@ -132,7 +149,9 @@ class Commands:
         try:
             return await method(client, *arguments)
         except (ValueError, WifiError, NotRunning, QueueFull) as error:
-            raise CommandError(f"{item}: {error}")
+            refused = CommandError(f"{item}: {error}")
+            refused.field = getattr(error, "field", None)
+            raise refused
         except OSError as error:
             problem = FULL if error.errno == ENOSPC else f"can't be saved ({error})"
             raise CommandError(f"{item}: {problem}")
@@ -143,10 +162,10 @@ class Commands:
         return self._wifi.status()
 
     async def _get_state(self, client):
-        return self._hub.state
+        return self._hub.snapshot()
 
     async def _get_hal(self, client):
-        return {"hal": describe(self._interfaces)}
+        return {"hal": self._hub.state["hal"]}
 
     async def _get_log(self, client):
         return {"log": lines()}
@@ -155,20 +174,54 @@ class Commands:
 
     def _interface(self, name):
         name = _text(name, "the interface's name")
-        for interface in self._interfaces:
-            if interface.name == name:
-                return interface
-        raise CommandError(f"unknown interface {_quote(name)}")
+        interface = self._equipment.find(name)
+        if interface is None:
+            raise CommandError(f"unknown interface {_quote(name)}")
+        return interface
 
     async def _start_interface(self, client, name=FAKE_INTERFACE):
-        await self._interface(name).start()
+        interface = self._interface(name)
+        if interface.running:
+            return {interface.name + "/running": True}  # no change would say so
+        await interface.start()
+        return None
 
     async def _stop_interface(self, client, name=FAKE_INTERFACE):
-        await self._interface(name).stop()
+        interface = self._interface(name)
+        if interface.idle:
+            return {interface.name + "/running": False}
+        await interface.stop()
+        return None
 
     async def _send_message(self, client, *arguments):
         name = arguments[0] if len(arguments) == 2 else FAKE_INTERFACE
         self._interface(name).send(_text(arguments[-1], "the message"))
+
+    async def _get_interfaces(self, client):
+        return {"interfaces": self._equipment.entries}
+
+    async def _get_kinds(self, client):
+        return {"kinds": _edits().kinds()}
+
+    async def _get_kind(self, client, name):
+        return {"kind": _edits().kind(_text(name, "the kind"))}
+
+    async def _add_interface(self, client, entry):
+        await _edits().add(self._equipment, entry)
+        return _SAVED
+
+    async def _configure_interface(self, client, name, entry):
+        interface = self._interface(name)
+        await _edits().configure(self._equipment, interface, entry)
+        return _SAVED
+
+    async def _remove_interface(self, client, name):
+        await _edits().remove(self._equipment, self._interface(name))
+        return _SAVED
+
+    async def _order_interfaces(self, client, names):
+        await _edits().order(self._equipment, names)
+        return _SAVED
 
     async def _scan(self, client):
         self._wifi.require_station()
@@ -218,6 +271,11 @@ class Commands:
 
     async def _set_field(self, client, key, value):
         key = _text(key, "the key")
+        if key == "interfaces":
+            if not isinstance(value, list):
+                raise CommandError("set: interfaces must be a list")
+            await _edits().apply(self._equipment, value)
+            return _SAVED
         try:
             self._config.set(key, value)
         except KeyError:
@@ -226,6 +284,7 @@ class Commands:
             raise CommandError(f"set: {key} {error}")
         self._config.save()
         self._hub.info(f"{key} is saved and will be used after a reboot")
+        return None
 
     async def _reboot(self, client):
         self._hub.info("Rebooting")
@@ -235,6 +294,12 @@ class Commands:
         self._config.factory_reset()
         self._hub.info("The settings are erased. Rebooting")
         self._restart()
+
+
+def _edits():
+    from . import interface_edits
+
+    return interface_edits
 
 
 def _find(verb, item):

@@ -5,7 +5,6 @@ import gc
 from asyncio import core
 
 import board
-import interfaces
 from heap import BLOCK_SIZE
 from micropython import const
 from transport import AddressError, Group, poller, set_reporter, suspend
@@ -16,6 +15,7 @@ import build_info
 from .access.access import Access
 from .access.guard import NOT_OWN
 from .access.origin import same_host
+from .equipment import Equipment
 from .hub import Hub
 from .log import log, report
 from .net import keep_running
@@ -45,7 +45,7 @@ class Device:
         recovery: traceback of the app that failed, when this runs in its place.
 
     Attributes:
-        hub, wifi, access: the parts.
+        hub, equipment, wifi, access: the parts.
         lan, home: likewise, None without Ethernet or a relay.
         group: the connections of all servers.
         sockets: the `websockets.Server`.
@@ -72,6 +72,8 @@ class Device:
             hub.update({"recovery": recovery})
         for problem in config.problems:
             log("error", problem)
+        # Before there is a network: outputs have their level from now on.
+        self.equipment = Equipment(config, hub)
         self.wifi = Wifi(config, hub.update, log, self._network_changed)
         hub.update(self.wifi.status())
         self.lan = None
@@ -80,10 +82,6 @@ class Device:
 
             self.lan = Lan(config, hub.update, log, self._network_changed)
             hub.update(self.lan.status())
-        self.interfaces = interfaces.create_all(
-            config.get("interfaces"), hub.publish, lambda text: log("error", text)
-        )
-        hub.update({"hal": interfaces.describe(self.interfaces)})
         self._commands = None
         self._restarting = None
         self.home = None
@@ -116,6 +114,7 @@ class Device:
         set_reporter(report)
         asyncio.get_event_loop().set_exception_handler(_task_failed)
         config = self.config
+        equipment = asyncio.create_task(keep_running(self.equipment))
         http = self._listen(self.web, "http") or self._listen(self.web, "http", True)
         sockets = self._listen(self.sockets, "websocket")
         https = self._listen_with_tls() if config.get("https/port") else None
@@ -123,7 +122,7 @@ class Device:
         if self.lan is not None:
             self.lan.start()
         parts = [part for part in (self.wifi, self.lan, self.home) if part is not None]
-        tasks = [asyncio.create_task(keep_running(part)) for part in parts]
+        tasks = [asyncio.create_task(keep_running(part)) for part in parts] + [equipment]
         names = None
         if config.get("portal/dns_port") and self.wifi.address:
             from .net.portal import resolve
@@ -174,7 +173,7 @@ class Device:
             from .commands import Commands
 
             self._commands = Commands(
-                self.hub, self.config, self.wifi, self.interfaces, self._reboot
+                self.hub, self.config, self.wifi, self.equipment, self._reboot
             )
         await self._commands.handle(client, message, right or client.request.right)
 

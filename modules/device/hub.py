@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 
+import clock
 import websockets
 from heap import BLOCK_SIZE
 
@@ -22,16 +23,16 @@ RETRY_MS = 100
 
 
 def _json_pieces(values):
-    """The JSON of a dict with text keys, as an iterator of texts."""
-    text = ""
-    before = "{"
+    """The JSON of a dict with text keys, and of the time, as an iterator of texts."""
+    text = f'{{"uptime": {clock.seconds()}'
+    before = ", "
     for key in list(values):
         text += before + json.dumps(key) + ": " + json.dumps(values.get(key))
         before = ", "
         if len(text) >= PIECE:
             yield text
             text = ""
-    yield text + ("{}" if before == "{" else "}")
+    yield text + "}"
 
 
 class Hub:
@@ -72,6 +73,12 @@ class Hub:
         if changed and not self._flushing:
             asyncio.create_task(self._flush_soon())
             self._flushing = True
+
+    def snapshot(self):
+        """The state as a client gets it first: with the time, which never is a change."""
+        state = dict(self.state)
+        state["uptime"] = clock.seconds()
+        return state
 
     def publish(self, key, value):
         """What interfaces call: state, or an event when the key ends in /msg."""

@@ -2,21 +2,25 @@
 
 import io
 import sys
-from time import ticks_diff, ticks_ms
 
 import heap
+from clock import uptime
 
 # Lines kept, enough to see what led to a failure, and bytes of one.
 MAX_LINES = 64
 MAX_LINE = 160
 
+# Of a traceback: where it happened, and how it came there.
+MAX_FRAMES = 8
+
 # Bytes of all lines: a share of what the firmware itself leaves of the heap.
 MAX_SIZE = min(8192, (heap.SIZE - 32_768) // 32)
 
+# A traceback may take half of them.
+_FRAMES = min(MAX_FRAMES, MAX_SIZE // 256)
+
 _lines = []
 _size = 0
-_last = ticks_ms()
-_elapsed = 0  # ms up to _last
 
 
 def log(level, text):
@@ -26,14 +30,22 @@ def log(level, text):
         level: "info" or "error".
         text: what happened, without secrets. Line breaks become spaces.
     """
-    global _size
     try:
         text = _clean(" ".join(text.split()))
-        line = f"{uptime():.1f} {level} {text}"[:MAX_LINE]
+        line = _stamped(level, text)
         print(line, file=sys.stderr)
-        _lines.append(line)
+        _keep(line)
     except MemoryError:
-        return  # whatever is noted matters less than what goes on
+        pass  # whatever is noted matters less than what goes on
+
+
+def _stamped(level, text):
+    return f"{uptime():.1f} {level} {text}"[:MAX_LINE]
+
+
+def _keep(line):
+    global _size
+    _lines.append(line)
     _size += len(line)
     while _size > MAX_SIZE or len(_lines) > MAX_LINES:
         _size -= len(_lines.pop(0))
@@ -42,19 +54,6 @@ def log(level, text):
 def lines():
     """The lines kept, oldest first."""
     return list(_lines)
-
-
-def uptime():
-    """Seconds since this module was imported, at boot.
-
-    The ticks wrap after twelve days, so they are summed up; right as long as this is called, by a
-    line of the log or a client, once in six.
-    """
-    global _last, _elapsed
-    now = ticks_ms()
-    _elapsed += ticks_diff(now, _last)
-    _last = now
-    return _elapsed / 1000
 
 
 def traceback(error):
@@ -92,3 +91,13 @@ def report(message, error=None):
             sys.print_exception(error, sys.stderr)
         else:
             print(text, end="", file=sys.stderr)
+            _keep_traceback(text)
+
+
+def _keep_traceback(text):
+    # Its last lines, after the first and before the exception's own, which the log has.
+    try:
+        for line in text.split("\n")[1:-2][-_FRAMES:]:
+            _keep(_stamped("error", line))
+    except MemoryError:
+        pass

@@ -1,12 +1,12 @@
 """What the device talks to: the registry of interfaces and the making of configured ones.
 
-`app.json` lists interfaces, each an object with `name`, `type`, optionally `title`, and the
-options of its type:
+`app.json` lists interfaces, each an object with `name`, `type`, optionally `title` and `start`,
+and the options of its type:
 
     "interfaces": [
         {"name": "fake_interface", "type": "echo"},
         {"name": "meter", "type": "uart", "title": "Power meter", "id": 1, "baudrate": 9600},
-        {"name": "relay", "type": "gpio", "pin": 4}
+        {"name": "relay", "type": "gpio", "pin": 4, "start": false}
     ]
 
 A type is a key of `TYPES`, or the dotted name of a class derived from `interfaces.base.Interface`
@@ -15,6 +15,7 @@ in a module or package of the device's filesystem: "thermometer.Thermometer".
 
 import sys
 
+from fields import BadField
 from lazy import add_user_folders
 
 from interfaces.base import Interface
@@ -24,6 +25,9 @@ TYPES = {
     "echo": "interfaces.echo.Echo",
     "uart": "interfaces.uart.Uart",
     "gpio": "interfaces.gpio.Gpio",
+    "adc": "interfaces.adc.Adc",
+    "pwm": "interfaces.pwm.Pwm",
+    "counter": "interfaces.counter.PulseCounter",
 }
 
 # What a device without "interfaces" in app.json has.
@@ -37,11 +41,15 @@ NAME_MAX = 32
 RESERVED_NAMES = ("wifi", "lan", "home")
 
 
-def create(config, emit):
+def create(config, emit, taken=None, others=()):
     """Make the interface that `config`, one entry of "interfaces", describes.
 
     `emit(key, value)` is called with keys that begin with the interface's name: "relay/value" and
     the like are state, "relay/msg" is an event.
+
+    Args:
+        taken: what of the chip others have, "GPIO 4" -> whose it is; this one's is added.
+        others: the interfaces beside it, whose names it can't have.
 
     Raises:
         ValueError: the entry can't be used; the text names the interface and the field.
@@ -51,39 +59,68 @@ def create(config, emit):
     options = dict(config)
     name = options.pop("name", None)
     _check_name(name)
+    if any([name == other.name for other in others]):
+        raise BadField("name", f"interface {name}: there are two of that name")
     try:
-        make = _class_of(options.pop("type", None))
-        return make(name, emit, **options)
+        make = class_of(options.pop("type", None))
+        interface = make(name, emit, **options)
+        claimed = claims_of(interface, taken or {})
     except (ValueError, TypeError) as error:
-        raise ValueError(f"interface {name}: {error}")
+        raise BadField(getattr(error, "field", None), f"interface {name}: {error}")
+    except Exception as error:
+        # Whatever a user's class does wrong: the device has to start without it.
+        sys.print_exception(error, sys.stderr)
+        raise ValueError(f"interface {name}: {error!r}")
+    if taken is not None:
+        for thing in claimed:
+            taken[thing] = name
+    return interface
 
 
-def create_all(configs, emit, report):
-    """Make the interfaces of `configs`, the value of "interfaces", or the default ones for None.
+def claims_of(interface, taken):
+    """What of the chip the interface has, for it alone: "GPIO 4", "UART 1".
 
-    An entry that can't be used is left out, and `report(text)` called with the reason.
+    Raises:
+        BadField: others have it, or nobody can.
     """
-    made = []
+    claimed = []
+    for option, kind, number in interface.claims():
+        from board import MACHINE
+
+        from .pins import refusal
+
+        thing = f"UART {number}" if kind == "uart" else f"GPIO {number}"
+        problem = refusal(MACHINE, kind, number)
+        if not problem and thing in taken:
+            problem = f"{thing} is used by {taken[thing]}"
+        if not problem and thing in claimed:
+            problem = f"{thing} can't be two things"
+        if problem:
+            raise BadField(option, f"{option}: {problem}")
+        claimed.append(thing)
+    return claimed
+
+
+def entries_of(configs, report):
+    """The entries of `configs`, the value of "interfaces", or the default ones for None.
+
+    What is not a list, or too many, is left out, and `report(text)` called with the reason.
+    """
     if configs is None:
-        configs = DEFAULT
-    elif not isinstance(configs, list):
+        return list(DEFAULT)
+    if not isinstance(configs, list):
         report("interfaces must be a list")
-        configs = ()
+        return []
     if len(configs) > INTERFACES_MAX:
         report(f"interfaces: only the first {INTERFACES_MAX} are used")
-    for config in configs[:INTERFACES_MAX]:
-        try:
-            interface = create(config, emit)
-            if any(interface.name == other.name for other in made):
-                raise ValueError(f"interface {interface.name}: there are two of that name")
-            made.append(interface)
-        except ValueError as error:
-            report(str(error))
-    return made
+    return configs[:INTERFACES_MAX]
 
 
-def check_all(configs):
+def check_all(configs, known=()):
     """Check a value of "interfaces" as far as that goes without making any.
+
+    Args:
+        known: entries that were there before, which need not be right.
 
     Raises:
         ValueError: the text says what is wrong.
@@ -91,33 +128,55 @@ def check_all(configs):
     if len(configs) > INTERFACES_MAX:
         raise ValueError(f"must be up to {INTERFACES_MAX}")
     names = set()
+    for config in known:
+        if config in configs and isinstance(config, dict) and isinstance(config.get("name"), str):
+            names.add(config["name"])
     for config in configs:
+        if config in known:
+            continue
         if not isinstance(config, dict):
             raise ValueError("must be objects with name and type")
         name, type_name = config.get("name"), config.get("type")
         _check_name(name)
         if name in names:
-            raise ValueError(f"interface {name}: there are two of that name")
+            raise BadField("name", f"interface {name}: there are two of that name")
         names.add(name)
         if not isinstance(type_name, str) or not (type_name in TYPES or "." in type_name):
-            raise ValueError(f"interface {name}: unknown type {type_name}")
+            raise BadField("type", f"interface {name}: unknown type {type_name}")
 
 
 def describe(interfaces):
-    """What the device can talk to: [{"name", "type", "title"}]."""
-    return [
-        {"name": interface.name, "type": interface.type, "title": interface.title}
-        for interface in interfaces
-    ]
+    """What the device can talk to, for pages.
+
+    Returns:
+        A list of {"name", "type", "title", "connection"}, with "takes_messages" of those that are
+        known to, and "values" of those that say what theirs are: lists of key, unit, decimals,
+        least and most.
+    """
+    described = []
+    for interface in interfaces:
+        entry = {
+            "name": interface.name,
+            "type": interface.type,
+            "title": interface.title,
+            "connection": interface.connection(),
+        }
+        if interface.takes_messages:
+            entry["takes_messages"] = True
+        values = interface.values()
+        if values:
+            entry["values"] = [list(value) for value in values]
+        described.append(entry)
+    return described
 
 
 def _check_name(name):
     if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX:
-        raise ValueError(f"an interface needs a name of 1 to {NAME_MAX} characters")
+        raise BadField("name", f"an interface needs a name of 1 to {NAME_MAX} characters")
     if not _consists_of(name, "_-"):
-        raise ValueError(f"interface {name}: a name has letters, digits, _ and - only")
+        raise BadField("name", f"interface {name}: a name has letters, digits, _ and - only")
     if name in RESERVED_NAMES:
-        raise ValueError(f"interface {name}: the name is taken by the device")
+        raise BadField("name", f"interface {name}: the name is taken by the device")
 
 
 def _consists_of(text, others):
@@ -125,18 +184,18 @@ def _consists_of(text, others):
     return all(c.isalpha() or c.isdigit() or c in others for c in text)
 
 
-def _class_of(type_name):
+def class_of(type_name):
     """The class for a type.
 
     Raises:
         ValueError: there is none, or it can't be imported.
     """
     if not isinstance(type_name, str) or not type_name:
-        raise ValueError("type is missing")
+        raise BadField("type", "type is missing")
     module_name, dot, class_name = TYPES.get(type_name, type_name).rpartition(".")
     # The import must not be led out of the search path by a name with other characters.
     if not dot or not _consists_of(module_name, "_."):
-        raise ValueError(f"unknown type {type_name}")
+        raise BadField("type", f"unknown type {type_name}")
     if type_name not in TYPES:
         add_user_folders()
     try:

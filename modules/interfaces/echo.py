@@ -9,6 +9,7 @@ from interfaces.base import Interface
 class Echo(Interface):
     type = "echo"
     title = "Fake Interface Example"
+    takes_messages = True
 
     async def run(self):
         while True:

@@ -8,51 +8,62 @@ import asyncio
 from machine import Pin
 
 from interfaces.base import Interface
-from interfaces.options import boolean, integer, one_of
 
 # A contact bounces for some ms; a person does not notice this.
 POLL_MS = 10
 
-# The highest pin number of the ESP32 family (ESP32-S3). Which of the numbers below are pins, and
-# which of those can be outputs, `machine.Pin` knows.
-PIN_MAX = 48
-
 
 class Gpio(Interface):
-    """Options: `pin` (required), `direction` "out" or "in", `invert`.
-
-    For an output: `initial`, the value it has from start to the first message, and from stop on.
-    It takes the texts 1, on, 0, off and toggle. For an input: `pull` "up", "down" or "none", and
-    `debounce_ms`, how long a level must last to count.
-    """
+    """An output has its value `initial` from the device's start to the first message, and from
+    stop on. It takes the texts 1, on, 0, off and toggle."""
 
     type = "gpio"
     title = "GPIO"
-    OPTIONS = {
-        "pin": (-1, integer(0, PIN_MAX)),
-        "direction": ("out", one_of("out", "in")),
-        "invert": (False, boolean),
-        "initial": (0, one_of(0, 1)),
-        "pull": ("none", one_of("none", "up", "down")),
-        "debounce_ms": (50, integer(0, 10_000)),
-    }
+    OPTIONS = (
+        ("pin", "pin", 0, 48, ..., "Number of the GPIO"),
+        ("direction", "choice", ("out", "in"), None, "out", "Output, or input"),
+        ("invert", "boolean", None, None, False, "On is a low level"),
+        ("initial", "choice", (0, 1), None, 0, "Output: its value at start and when stopped"),
+        ("pull", "choice", ("none", "up", "down"), None, "none", "Input: the pull resistor"),
+        (
+            "debounce_ms",
+            "integer",
+            0,
+            10_000,
+            50,
+            "Input: milliseconds that a level must last to count",
+        ),
+    )
 
     def __init__(self, name, emit, **options):
         super().__init__(name, emit, **options)
+        self._pin = None
+        is_output = self.options["direction"] == "out"
+        self.takes_messages = self.holds = is_output
         # A page offers switching for an output only.
         self.emit("direction", self.options["direction"])
 
     _VALUES = {"1": 1, "on": 1, "0": 0, "off": 0}
 
+    def connection(self):
+        return f"GPIO {self.options['pin']}"
+
+    def claims(self):
+        kind = "output" if self.options["direction"] == "out" else "pin"
+        yield "pin", kind, self.options["pin"]
+
     def check(self, text):
-        if self.options["direction"] == "in":
-            raise ValueError(f"{self.name} is an input")
         if self._word(text) not in self._VALUES and self._word(text) != "toggle":
             raise ValueError(f"{self.name} takes 1, on, 0, off or toggle")
 
     @staticmethod
     def _word(text):
         return text.strip().lower()
+
+    def prepare(self):
+        if self.options["direction"] == "out":
+            level = self.options["initial"] ^ self.options["invert"]
+            self._pin = Pin(self.options["pin"], Pin.OUT, value=level)
 
     async def run(self):
         if self.options["direction"] == "in":
@@ -61,9 +72,11 @@ class Gpio(Interface):
             await self._switch()
 
     async def _switch(self):
+        if self._pin is None:
+            self.prepare()
+        pin = self._pin
         invert = self.options["invert"]
         initial = self.options["initial"]
-        pin = Pin(self.options["pin"], Pin.OUT, value=initial ^ invert)
         value = initial
         self.emit("value", value)
         try:

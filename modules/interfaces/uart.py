@@ -7,11 +7,13 @@ from machine import UART
 
 from interfaces.base import Interface
 from interfaces.lines import Lines
-from interfaces.options import integer, one_of
+from interfaces.pins import uart_pins
 
-# The driver's receive buffer. At 115200 baud 256 bytes, the default, fill in 22 ms: less than a
-# garbage collection takes.
-RXBUF = 2048
+# The driver's receive buffer holds what comes in RX_MS: a garbage collection takes some 50 ms, and
+# 256 bytes, the default, fill in 22 ms at 115200 baud.
+RX_MS = 150
+RXBUF_MIN = 2048
+RXBUF_MAX = 16_384
 
 # What is handed to the driver at a time, and its transmit buffer. The driver says that it can
 # always be written to, and a write waits, with everything else on the chip, until all of it fits
@@ -20,29 +22,50 @@ RXBUF = 2048
 TX_CHUNK = 128
 TXBUF = 512
 
-RX_CHUNK = 256
+RX_CHUNK = 512
 
 # After so long a silence what has come of a line is passed on without its end: a prompt has none.
 QUIET_MS = 200
 
 
 class Uart(Interface):
-    """Options: `id`, `baudrate`, `tx` and `rx` (pins), `bits`, `parity`, `stop`, as of
-    machine.UART, and `eol`, what is sent after each message."""
+    """State `overruns`, when there were some: how often more came than there was room for, so that
+    bytes were lost."""
 
     type = "uart"
     title = "UART"
-    OPTIONS = {
-        # UART 0 is the console.
-        "id": (1, integer(1, 2)),
-        "baudrate": (115_200, integer(300, 5_000_000)),
-        "tx": (None, integer(0, 48)),
-        "rx": (None, integer(0, 48)),
-        "bits": (8, integer(5, 8)),
-        "parity": ("none", one_of("none", "even", "odd")),
-        "stop": (1, integer(1, 2)),
-        "eol": ("\n", one_of("\n", "\r\n", "\r", "")),
-    }
+    takes_messages = True
+    OPTIONS = (
+        ("id", "uart", 1, 2, 1, "Number of the UART"),
+        ("baudrate", "integer", 300, 5_000_000, 115_200, "Bits a second"),
+        ("tx", "output", 0, 48, None, "GPIO that sends; empty: the UART's own"),
+        ("rx", "pin", 0, 48, None, "GPIO that receives; empty: the UART's own"),
+        ("bits", "integer", 5, 8, 8, "Data bits"),
+        ("parity", "choice", ("none", "even", "odd"), None, "none", "Parity bit"),
+        ("stop", "integer", 1, 2, 1, "Stop bits"),
+        ("eol", "choice", ("\n", "\r\n", "\r", ""), None, "\n", "What ends each message sent"),
+    )
+
+    def _pins(self):
+        from board import MACHINE
+
+        tx, rx = uart_pins(MACHINE, self.options["id"])
+        options = self.options
+        return (
+            tx if options["tx"] is None else options["tx"],
+            rx if options["rx"] is None else options["rx"],
+        )
+
+    def claims(self):
+        tx, rx = self._pins()
+        yield "id", "uart", self.options["id"]
+        if tx is not None:
+            yield "tx", "output", tx
+        if rx is not None:
+            yield "rx", "pin", rx
+
+    def connection(self):
+        return f"UART {self.options['id']}, {self.options['baudrate']} baud"
 
     async def run(self):
         uart = self._open()
@@ -64,7 +87,7 @@ class Uart(Interface):
 
     def _open(self):
         options = self.options
-        pins = {key: options[key] for key in ("tx", "rx") if options[key] is not None}
+        tx, rx = self._pins()
         return UART(
             options["id"],
             baudrate=options["baudrate"],
@@ -72,29 +95,41 @@ class Uart(Interface):
             parity={"none": None, "even": 0, "odd": 1}[options["parity"]],
             stop=options["stop"],
             txbuf=TXBUF,
-            rxbuf=RXBUF,
+            rxbuf=self._rxbuf(),
             timeout=0,
-            **pins,
+            tx=tx,
+            rx=rx,
         )
+
+    def _rxbuf(self):
+        # Ten bits make a byte, about.
+        size = self.options["baudrate"] * RX_MS // 10_000
+        return min(max(size, RXBUF_MIN), RXBUF_MAX)
 
     async def _receive(self, uart, lines, begun):
         stream = asyncio.StreamReader(uart)
         data = bytearray(RX_CHUNK)
         view = memoryview(data)
+        full = self._rxbuf()
+        overruns = 0
         while True:
             # None: there was nothing after all.
             size = await stream.readinto(data) or 0
+            if size == RX_CHUNK and uart.any() + size >= full:
+                # The driver has no more room, and doesn't tell what it lost.
+                overruns += 1
+                self.emit("overruns", overruns)
             for text in lines.feed(view[:size]):
                 self.emit("msg", text)
             if lines:
-                self._heard = ticks_ms()
+                self._byte_at = ticks_ms()
                 begun.set()
 
     async def _flush_when_quiet(self, lines, begun):
         while True:
             await begun.wait()
             begun.clear()
-            while lines and (left := QUIET_MS - ticks_diff(ticks_ms(), self._heard)) > 0:
+            while lines and (left := QUIET_MS - ticks_diff(ticks_ms(), self._byte_at)) > 0:
                 await asyncio.sleep_ms(left)
             if lines:
                 self.emit("msg", lines.flush())

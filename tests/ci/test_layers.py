@@ -10,6 +10,8 @@ MODULES = ROOT / "modules"
 
 # What a module of each layer may import of ours.
 BELOW = {
+    "clock": set(),
+    "fields": set(),
     "heap": set(),
     "lazy": set(),
     "utf8": set(),
@@ -18,10 +20,12 @@ BELOW = {
     "transport": {"heap", "lazy"},
     "httpd": {"assets", "http11", "lazy", "transport"},
     "websockets": {"heap", "http11", "lazy", "transport", "utf8"},
-    "interfaces": {"lazy", "utf8"},
+    "interfaces": {"board", "clock", "fields", "heap", "lazy", "transport", "utf8"},
     "device": {
         "board",
         "build_info",
+        "clock",
+        "fields",
         "heap",
         "httpd",
         "interfaces",
@@ -45,9 +49,11 @@ ROOMS = {
     "access": {"log", "settings"},
     "net": {"log", "settings"},
     "hub": {"log"},
-    "commands": {"log", "net", "settings"},
+    "equipment": {"log"},
+    "interface_edits": {"log"},
+    "commands": {"interface_edits", "log", "net", "settings"},
     "routes": {"access", "commands", "log", "net"},
-    "device": {"access", "commands", "hub", "log", "net", "routes"},
+    "device": {"access", "commands", "equipment", "hub", "log", "net", "routes"},
 }
 
 # Bytes in, bytes and events out.

@@ -21,7 +21,6 @@ WHOLE = {
     "httpd",
     "interfaces",
     "interfaces.base",
-    "interfaces.options",
     "websockets",
     "websockets.asyncio",
     "websockets.asyncio.client",
@@ -368,13 +367,11 @@ WRONG = {
     "a time-out as text": ("serve(echo, '', 1, ping_interval='1')", "arg-type"),
     "an emit of one argument": ("Interface('a', one)", "arg-type"),
     "a number as a message": ("interface.send(1)", "arg-type"),
-    "a limit as text": ("integer('1', 2)", "arg-type"),
 }
 
 SETTING = """\
 from httpd import HTTPError, Request, Response, Server
 from interfaces.base import Interface
-from interfaces.options import integer
 from websockets import ServerConnection, broadcast, connect, serve
 request: Request
 websocket: ServerConnection

@@ -95,7 +95,6 @@ async def test_first_message_is_the_full_state(uri):
     assert (state["iam"], state["dev"], state["app"]) == ("bench-7", "tester", "demo")
     assert state["wifi/ap/ssid"] == "bench-7-ap"
     assert re.fullmatch(r"([0-9A-F]{2}:){5}[0-9A-F]{2}", state["wifi/net/mac"])
-    assert state["fake_interface/running"] is False
     for event in ("info", "error", "log", "wifi/scan", "fake_interface/msg", "recovery"):
         assert event not in state
     assert {"name": "fake_interface", "type": "echo"}.items() <= state["hal"][0].items()
@@ -108,17 +107,18 @@ async def test_later_messages_have_the_changes_only_and_go_to_every_client(image
         Page(endpoints(image)["port"]) as second,
         Page(image.ws + "/any/path") as third,
     ):
-        await first.send("CMD", "start_interface")
+        await first.send("CMD", "stop_interface")
         for page in (first, second, third):
-            await page.reaches({"fake_interface/running": True})
+            await page.reaches({"fake_interface/running": False})
             (change,) = [m for m in page.messages[1:] if "fake_interface/running" in m]
             assert "iam" not in change and "wifi/net/mac" not in change
-        # Nothing changes: nothing is sent.
-        await first.send("CMD", "start_interface", ["fake_interface"])
+        # Nothing changes: who asked is told how it is, and nobody else.
+        await first.send("CMD", "stop_interface", ["fake_interface"])
         for page in (first, second, third):
             await page.round_trip()
             changes = [m for m in page.messages[1:] if "fake_interface/running" in m]
-            assert len(changes) == 1
+            assert len(changes) == (2 if page is first else 1)
+        assert first.messages[-2] == {"fake_interface/running": False}
 
 
 @with_files
@@ -195,9 +195,6 @@ async def test_fake_interface_answers_in_upper_case_in_every_client(image):
 @with_files
 async def test_stopped_interface_takes_no_message(uri):
     async with Page(uri) as page:
-        error = await page.refused("CMD", "send_message", ["hello"])
-        assert "fake_interface" in error
-        await page.send("CMD", "start_interface")
         await page.reaches({"fake_interface/running": True})
         await page.send("CMD", "stop_interface")
         await page.reaches({"fake_interface/running": False})
@@ -248,9 +245,14 @@ async def test_configured_interfaces(image):
         "app.json": {"interfaces": [{"name": "relay", "type": "gpio", "pin": 4, "pin_number": 1}]},
     }
 )
-async def test_interface_that_cannot_be_made_is_reported(image):
+async def test_interface_that_cannot_be_made_says_why(image):
     async with Page(image.ws) as page:
-        assert page.state["hal"] == []
+        (entry,) = page.state["hal"]
+        assert (entry["name"], entry["type"]) == ("relay", "gpio")
+        assert page.state["relay/running"] is False
+        assert page.state["relay/error"] == "interface relay: unknown option pin_number"
+        error = await page.refused("CMD", "start_interface", ["relay"])
+        assert error.endswith("unknown option pin_number")
         await page.send("GET", "log")
         assert any("relay" in line for line in await page.event("log"))
 

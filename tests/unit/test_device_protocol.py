@@ -177,11 +177,13 @@ async def join(size):
 
 
 async def test_joining_client_gets_the_state_and_what_changes_meanwhile():
-    assert await join(0) == ({"key 0": "new"}, [{}, {"key 0": "new"}])
+    state, (seen, changed) = await join(0)
+    assert seen == {"uptime": seen["uptime"]} and changed == state == {"key 0": "new"}
     for size in (2, 200):
         state, (seen, changed) = await join(size)
         assert changed == {"key 0": "new", "key 1": None}
         seen.update(changed)
+        del seen["uptime"]
         del seen["key 1"]
         assert seen == state and len(state) == size - 1
 

@@ -5,10 +5,20 @@ import os
 import sys
 
 import interfaces
+from fields import BadField
 from helpers import refusal, until
-from interfaces.base import MESSAGE_LIMIT, QUEUE_LIMIT, Interface, NotRunning, QueueFull
+from interfaces import base
+from interfaces.base import (
+    MESSAGE_LIMIT,
+    QUEUE_LIMIT,
+    Interface,
+    NotRunning,
+    QueueFull,
+)
+from interfaces.history import SAMPLES, VALUES_MAX, History
 from interfaces.lines import LINE_LIMIT, Lines
-from interfaces.options import boolean, integer, one_of
+from interfaces.values import DEPTH_LIMIT, KEYS_LIMIT, SIZE_LIMIT, carried
+from transport import poller
 
 WAIT_MS = 5000
 
@@ -18,6 +28,9 @@ class Published(list):
 
     def __call__(self, key, value):
         self.append((key, value))
+
+    def of(self, key):
+        return [value for each, value in self if each == key]
 
 
 def make(cls, **options):
@@ -31,7 +44,11 @@ def make(cls, **options):
 class Recorder(Interface):
     """Keeps the texts that it gets, and notes how its loop ended."""
 
-    OPTIONS = {"pace": (1, integer(1, 9)), "pin": (None, integer(0, 5))}
+    OPTIONS = (
+        ("pace", "integer", 1, 9, 1, "How fast"),
+        ("pin", "pin", 0, 5, None, "Which pin"),
+        ("shape", "choice", ("round", 1), None, "round", ""),
+    )
     texts = ()
 
     async def run(self):
@@ -65,11 +82,12 @@ async def test_start_and_stop():
     assert unit.running
     await asyncio.sleep_ms(0)
     await unit.stop()
-    assert unit.ends == ["clean"]
+    assert unit.ends == ["clean"] and unit.idle
     await unit.stop()
     assert not unit.running
-    running = [("unit/running", value) for value in (False, True, False)]
-    assert published == running, published
+    assert published.of("unit/running") == [False, True, False]
+    # It says that there is something to be sent as soon as it waits for that.
+    assert published.of("unit/takes_messages") == [True]
 
 
 async def test_stop_before_the_first_step():
@@ -91,7 +109,7 @@ async def test_start_waits_for_a_stop_under_way():
     await asyncio.gather(unit.stop(), unit.start(), unit.stop(), unit.start())
     assert unit.running
     # The first run cleaned up before the second began.
-    assert [value for _, value in published] == [False, True, False, True, False, True]
+    assert published.of("unit/running") == [False, True, False, True, False, True]
     await unit.stop()
 
 
@@ -147,46 +165,298 @@ async def test_stop_drops_what_was_waiting():
     await unit.stop()
 
 
-async def test_an_exception_becomes_state():
-    unit, published = make(Failing)
+async def test_who_takes_no_messages_is_sent_none():
+    class Mute(Recorder):
+        takes_messages = False
+
+    unit, _ = make(Mute)
     await unit.start()
-    unit.send("wire cut")
-    await until(lambda: not unit.running)
-    assert published[-2:] == [("unit/error", "RuntimeError: wire cut"), ("unit/running", False)]
+    assert refusal(ValueError, unit.send, "hello") == "unit takes no messages"
     await unit.stop()
+
+
+class Reports:
+    """What the poller's reporter is told."""
+
+    def __init__(self):
+        self.messages = []
+
+    def __call__(self, message, error=None):
+        self.messages.append(message)
+
+
+async def test_who_fails_is_run_again_after_longer_and_longer():
+    reports = Reports()
+    poller.set_reporter(reports)
+    waits = []
+    sleep = asyncio.sleep
+
+    async def quick(seconds):
+        waits.append(seconds)
+        await asyncio.sleep_ms(0)
+
+    unit, published = make(Failing)
+    base.asyncio.sleep = quick
+    try:
+        await unit.start()
+        for i in range(12):
+            await until(lambda: unit.running)
+            unit.send("wire cut")
+            await until(lambda i=i: len(waits) > i)
+    finally:
+        base.asyncio.sleep = sleep
+        poller.set_reporter(None)
+    assert waits[:12] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300], waits
+    # Told once: the error is the same.
+    assert published.of("unit/error") == ["RuntimeError: wire cut"]
+    assert len(published.of("unit/failing_since")) == 1
+    assert reports.messages == ["interface unit"]
+    await unit.stop()
+    assert published.of("unit/error") == ["RuntimeError: wire cut"]
     await unit.start()
-    assert published[-2:] == [("unit/error", ""), ("unit/running", True)]
+    assert published[-1] == ("unit/running", True)
+    assert published.of("unit/error") == ["RuntimeError: wire cut", ""]
+    assert published.of("unit/failing_since")[-1] is None
     unit.send("return")
     await until(lambda: not unit.running)
-    assert published[-1] == ("unit/running", False)
+    assert published[-1] == ("unit/running", False) and unit.idle
+
+
+async def test_who_waits_to_be_run_again_can_be_started_and_stopped():
+    unit, published = make(Failing)
+    poller.set_reporter(Reports())
+    await unit.start()
+    unit.send("wire cut")
+    await until(lambda: published.of("unit/retry_at"))
+    assert not unit.running and not unit.idle
+    await unit.start()
+    assert unit.running and published.of("unit/retry_at")[-1] is None
+    unit.send("wire cut again")
+    await until(lambda: len(published.of("unit/retry_at")) == 3)
+    await unit.stop()
+    assert unit.idle and published.of("unit/retry_at")[-1] is None
+    assert published.of("unit/error")[-1] == "RuntimeError: wire cut again"
+    await asyncio.sleep_ms(1100)
+    assert unit.idle
+    poller.set_reporter(None)
+
+
+async def test_who_has_run_for_a_while_fails_no_longer():
+    unit, published = make(Failing)
+    poller.set_reporter(Reports())
+    await unit.start()
+    unit.send("wire cut")
+    await until(lambda: published.of("unit/retry_at"))
+    await until(lambda: unit.running)
+    unit.look()
+    assert published.of("unit/error") == ["RuntimeError: wire cut"]
+    unit._begun -= base.SOUND_S
+    unit.look()
+    assert published.of("unit/error") == ["RuntimeError: wire cut", ""]
+    assert published.of("unit/failing_since")[-1] is None
+    await unit.stop()
+    poller.set_reporter(None)
 
 
 async def test_a_class_without_run_says_so():
     unit, published = make(Interface)
+    poller.set_reporter(Reports())
     await unit.start()
     await until(lambda: not unit.running)
     assert ("unit/error", "NotImplementedError: run") in published
+    await unit.stop()
+    poller.set_reporter(None)
 
 
 def test_options():
-    unit, _ = make(Recorder, pace=3, title="Recorder 1")
-    assert unit.options == {"pace": 3, "pin": None}
-    assert unit.title == "Recorder 1"
+    unit, _ = make(Recorder, pace=3, title="Recorder 1", start=False)
+    assert unit.options == {"pace": 3, "pin": None, "shape": "round"}
+    assert unit.title == "Recorder 1" and not unit.starts
+    assert make(Recorder, pace=None)[0].options["pace"] == 1
     assert refusal(ValueError, make, Recorder, speed=3) == "unknown option speed"
-    expected = "pace must be a whole number from 1 to 9"
-    for bad in (0, 10, "3", 3.0, True, None):
-        assert refusal(ValueError, make, Recorder, pace=bad) == expected, bad
+    for bad, expected in ((0, "1 to 9"), (10, "1 to 9"), ("3", "a whole number")):
+        assert refusal(BadField, make, Recorder, pace=bad) == "pace must be " + expected
+    for bad in (3.0, True):
+        assert refusal(BadField, make, Recorder, pace=bad) == "pace must be a whole number"
+    for bad in (True, [], "1"):
+        text = refusal(BadField, make, Recorder, shape=bad)
+        assert text == "shape must be one of 'round', 1", text
     for bad in ("", "x" * 65, 5):
         assert "title" in refusal(ValueError, make, Recorder, title=bad)
+    assert refusal(ValueError, make, Recorder, start=1) == "start must be true or false"
 
 
-def test_option_checks():
-    assert integer(0, 5)(5) == 5
-    assert one_of("a", 1)("a") == "a"
-    assert refusal(ValueError, one_of("a", 1), True) == "must be one of 'a', 1"
-    refusal(ValueError, one_of("a", 1), [])
-    assert boolean(False) is False
-    refusal(ValueError, boolean, 0)
+# Values
+
+
+class Mixed:
+    pass
+
+
+def test_what_json_carries_is_published_as_it_is():
+    for value in (None, True, 0, -5, 2**53 - 1, 1.5, -0.0, "", "ü€🙂", [], {}, [1, [2.5, None]]):
+        assert carried(value) == value and type(carried(value)) is type(value)
+    assert carried((1, ("a", {"b": (True,)}))) == [1, ["a", {"b": [True]}]]
+    # A copy: what its owner does to it later is nobody's concern.
+    own = {"list": [1]}
+    copy = carried(own)
+    own["list"].append(float("nan"))
+    assert copy == {"list": [1]}
+
+
+def test_what_json_cannot_carry_is_refused():
+    deep = 1
+    for _ in range(DEPTH_LIMIT + 1):
+        deep = [deep]
+    assert carried(deep[0]) == deep[0]
+    endless = []
+    endless.append(endless)
+    nan = float("nan")
+    surrogate = bytes((0xED, 0xA0, 0x80)).decode()
+    for bad, expected in (
+        (nan, "no number in JSON"),
+        (float("inf"), "no number in JSON"),
+        (-float("inf"), "no number in JSON"),
+        ([1, {"a": nan}], "no number in JSON"),
+        (2**53, "2**53"),
+        (-(2**53), "2**53"),
+        (b"bytes", "bytes is nothing"),
+        (bytearray(2), "bytearray is nothing"),
+        ({1, 2}, "set is nothing"),
+        (Mixed(), "Mixed is nothing"),
+        (Mixed, "type is nothing"),
+        (1j, "complex is nothing"),
+        ({1: 2}, "keys are text"),
+        (surrogate, "valid Unicode"),
+        ("ü" + surrogate, "valid Unicode"),
+        ({surrogate: 1}, "valid Unicode"),
+        (deep, "nested"),
+        (endless, "nested"),
+        ("x" * (SIZE_LIMIT + 1), "at most"),
+        ("ü" * (SIZE_LIMIT // 2 + 1), "at most"),
+        ({"a": "x" * SIZE_LIMIT}, "at most"),
+        ({"x" * SIZE_LIMIT: 1}, "at most"),
+        ([0] * SIZE_LIMIT, "at most"),
+    ):
+        text = refusal(ValueError, carried, bad)
+        assert expected in text, (bad, text)
+
+
+async def test_a_bad_value_is_its_interface_s_own_error():
+    class Bad(Interface):
+        async def run(self):
+            self.emit("good", 1)
+            self.emit("celsius", float("nan"))
+
+    poller.set_reporter(Reports())
+    unit, published = make(Bad)
+    await unit.start()
+    await until(lambda: published.of("unit/error"))
+    assert published.of("unit/error") == ["ValueError: nan is no number in JSON"]
+    assert published.of("unit/celsius") == [] and published.of("unit/good") == [1]
+    await unit.stop()
+    poller.set_reporter(None)
+
+
+def test_keys_are_names_and_bounded():
+    unit, published = make(Recorder)
+    for bad in ("", 5, None, "a/b", "a b", "running", "error", "stale_since", "x" * 33, "ü"):
+        assert "key" in refusal(ValueError, unit.emit, bad, 1), bad
+    for i in range(KEYS_LIMIT):
+        unit.emit(f"key{i}", i)
+    assert "at most" in refusal(ValueError, unit.emit, "more", 1)
+    unit.emit("key0", 5)
+    assert published[-1] == ("unit/key0", 5)
+    unit.forget()
+    assert ("unit/key0", None) in published and ("unit/running", None) in published
+
+
+async def test_values_go_stale():
+    class Sensor(Interface):
+        fresh_s = 3
+
+        async def run(self):
+            while True:
+                self.emit("value", int(await self.message()))
+
+    unit, published = make(Sensor)
+    await unit.start()
+    unit.send("1")
+    await until(lambda: published.of("unit/value") == [1])
+    unit.look()
+    unit._heard -= 4
+    heard = unit._heard
+    unit.look()
+    unit.look()
+    assert published.of("unit/stale_since") == [heard]
+    unit.send("2")
+    await until(lambda: published.of("unit/value") == [1, 2])
+    assert published.of("unit/stale_since") == [heard, None]
+    await unit.stop()
+    assert len(published.of("unit/stale_since")) == 3
+
+
+async def test_an_output_holds_its_value():
+    class Output(Recorder):
+        holds = True
+
+    unit, published = make(Output)
+    await unit.start()
+    unit.emit("value", 1)
+    await unit.stop()
+    assert not published.of("unit/stale_since")
+
+
+# Histories
+
+
+def samples(history):
+    return [value for _, value in history.rows()]
+
+
+def test_a_history_holds_values_until_they_change():
+    history = History(100)
+    history.add(100, 1)
+    history.add(100, 2)
+    history.add(103, 4)
+    assert samples(history) == [2, 2, 2, 4] and history.begin == 100
+    history.end(105)
+    history.add(107, 5)
+    assert samples(history) == [2, 2, 2, 4, 4, 4, None, 5]
+    history.reach(108)
+    assert list(history.rows())[-1] == (108, 5)
+
+
+def test_a_history_reaches_back_to_the_start_and_at_most_a_day():
+    history = History(0)
+    for now in range(0, SAMPLES * 4, 2):
+        history.add(now, now)
+    assert history.begin == 0 and history.interval == 4
+    for at, value in history.rows():
+        assert abs(value - at) <= history.interval, (at, value)
+    for now in range(SAMPLES * 4, 4 * 86_400, 97):
+        history.add(now, now % 1000)
+    reach = history.interval * SAMPLES
+    assert 86_400 <= reach < 2 * 86_400
+    assert now - history.begin <= reach and history.count <= SAMPLES
+    assert now - history.begin >= reach // 2 - history.interval
+    # After a silence of a month there is nothing to tell of the time before.
+    history.add(now + 30 * 86_400, 7)
+    assert samples(history) == [7]
+
+
+def test_numbers_have_a_history_and_no_more_than_some():
+    unit, _ = make(Recorder)
+    assert unit.histories is None
+    unit.emit("text", "a")
+    unit.emit("flag", True)
+    unit.emit("msg", 5)
+    assert unit.histories is None
+    for i in range(VALUES_MAX + 2):
+        unit.emit(f"number{i}", i)
+    assert len(unit.histories) == VALUES_MAX
+    unit.refresh()
+    assert samples(unit.histories["number1"])[-1] == 1
 
 
 # The registry
@@ -195,8 +465,9 @@ def test_option_checks():
 async def test_the_default_is_one_echo():
     published = Published()
     reports = []
-    made = interfaces.create_all(None, published, reports.append)
+    entries = interfaces.entries_of(None, reports.append)
     assert not reports
+    made = [interfaces.create(entry, published) for entry in entries]
     assert [(i.name, i.type, i.title) for i in made] == [
         ("fake_interface", "echo", "Fake Interface Example")
     ]
@@ -230,18 +501,13 @@ def test_create_names_what_is_wrong():
         assert expected in text, (config, text)
 
 
-def test_bad_entries_are_left_out():
+def test_the_list_is_bounded():
     reports = []
-    configs = [{"name": f"echo{i}", "type": "echo"} for i in range(15)]
-    configs.insert(1, {"name": "echo0", "type": "echo"})
-    configs.append({"name": "one_too_many", "type": "echo"})
-    made = interfaces.create_all(configs, Published(), reports.append)
-    assert [i.name for i in made] == [f"echo{i}" for i in range(15)]
+    configs = [{"name": f"echo{i}", "type": "echo"} for i in range(17)]
+    assert interfaces.entries_of(configs, reports.append) == configs[:16]
+    assert interfaces.entries_of({}, reports.append) == []
+    assert interfaces.entries_of([], reports.append) == []
     assert len(reports) == 2, reports
-    assert reports[1] == "interface echo0: there are two of that name"
-    assert interfaces.create_all({}, Published(), reports.append) == []
-    assert interfaces.create_all([], Published(), reports.append) == []
-    assert len(reports) == 3
 
 
 USER_MODULE = """

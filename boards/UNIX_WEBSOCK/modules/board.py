@@ -10,6 +10,9 @@ import network
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "UNIX"
 
+# The chip whose pins are simulated.
+MACHINE = "simulated with ESP32"
+
 # A desk computer has no shortage of sockets or memory; this is for finding leaks.
 CONNECTIONS = 64
 SECURE_CONNECTIONS = 16

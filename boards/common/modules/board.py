@@ -10,6 +10,7 @@ from micropython import const
 
 IAM = "websock-" + machine.unique_id()[-3:].hex()
 DEV = "ESP32"
+MACHINE = sys.implementation._machine
 
 # lwIP has 16 sockets (sdkconfig.product). Not for clients are: the two listeners, the phone home,
 # the portal's DNS, and one to turn a client away with.
@@ -18,10 +19,10 @@ CONNECTIONS = 11
 # mbedTLS takes buffers of 20 KiB for each from the chip's system heap, and some 10 more during the
 # handshake. Beside Wi-Fi there is room for a page's WebSocket and its requests; PSRAM has it for
 # as many as a browser opens.
-SECURE_CONNECTIONS = 6 if "SPIRAM" in sys.implementation._machine else 2
+SECURE_CONNECTIONS = 6 if "SPIRAM" in MACHINE else 2
 
 # A board's Ethernet is wired as its app.json says; only the emulator's is known.
-LAN = {"phy": "DP83848", "address": 1} if "QEMU" in sys.implementation._machine else None
+LAN = {"phy": "DP83848", "address": 1} if "QEMU" in MACHINE else None
 
 overrides = {}
 

@@ -9,9 +9,10 @@ from hashlib import sha256
 from os import urandom
 
 import board
+from clock import uptime
 from httpd import HTTPError
 
-from ..log import log, uptime
+from ..log import log
 from ..settings import storage
 from ..settings.config import ADMIN
 from .tokens import PREFIX, bearer, tokens_of

@@ -6,6 +6,7 @@ import os
 from errno import EEXIST
 
 import board
+import clock
 from httpd import HTTPError, Response
 from httpd.files import PART
 
@@ -25,7 +26,7 @@ _NO_STORE = (("Cache-Control", "no-store"),)
 
 
 def state(device, request):
-    return Response(device.hub.state, headers=_NO_STORE)
+    return Response(device.hub.snapshot(), headers=_NO_STORE)
 
 
 async def command(device, request):
@@ -134,7 +135,7 @@ def health(device, request):
         "version": build_info.VERSION,
         "micropython": build_info.MICROPYTHON,
         "source": build_info.SOURCE,
-        "uptime": log.uptime(),
+        "uptime": clock.uptime(),
         "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
         "connections": len(device.group.connections),
         "clients": len(device.hub.clients),

@@ -3,10 +3,9 @@
 import gc
 
 import board
+import clock
 
 import build_info
-
-from .. import log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,7 +36,7 @@ def text(device):
 
     build = {"version": build_info.VERSION, "micropython": build_info.MICROPYTHON}
     family("build_info", "gauge", "What runs on the device.", (build, 1))
-    gauge("uptime_seconds", "Time since the start.", round(log.uptime(), 1))
+    gauge("uptime_seconds", "Time since the start.", round(clock.uptime(), 1))
     counter("resets_total", "Restarts that the device made itself.", board.resets())
     recovery = int(bool(device.recovery))
     gauge("recovery", "1 while the device runs in place of an app that failed.", recovery)

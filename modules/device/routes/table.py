@@ -37,6 +37,10 @@ _ROUTES = (
     ("/api/session", (("GET", "device.routes.login", "session"),)),
     ("/api/state", (("GET", "device.routes.api", "state"),)),
     ("/api/command", (("POST", "device.routes.api", "command"),)),
+    (
+        "/api/history/<name>/<key>",
+        (("GET", "device.routes.history", "history"),),
+    ),
     ("/api/log", (("GET", "device.routes.api", "log_lines"),)),
     (
         "/api/www/<name:path>",

@@ -10,6 +10,8 @@ or bad is reported (`problems`) and its default used; nothing in these files sto
 import json
 
 import board
+from fields import check as check_field
+from fields import check_text
 
 from . import storage
 
@@ -85,10 +87,7 @@ def check(kind, least, most, value):
     Raises:
         ValueError: the text says what it must be.
     """
-    if kind == "boolean":
-        if not isinstance(value, bool):
-            raise ValueError("must be true or false")
-    elif kind == "list":
+    if kind == "list":
         if not isinstance(value, list):
             raise ValueError("must be a list")
     elif kind == "names":
@@ -96,12 +95,8 @@ def check(kind, least, most, value):
             raise ValueError(f"must be a list of at most {most} names")
         for name in value:
             _check_text("identity", 1, 253, name)
-    elif kind == "integer" or kind == "number":
-        whole = kind == "integer"
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise ValueError("must be a whole number" if whole else "must be a number")
-        if not least <= value <= most:
-            raise ValueError(f"must be {least} to {most}")
+    elif kind in ("boolean", "integer", "number", "text"):
+        check_field(kind, least, most, value)
     else:
         _check_text(kind, least, most, value)
     return value
@@ -116,18 +111,13 @@ def is_app_name(name):
 
 
 def _check_text(kind, least, most, value):
-    if not isinstance(value, str):
-        raise ValueError("must be text")
     if kind == "right":
         from .rights import RIGHTS
 
         if value not in RIGHTS:
             raise ValueError("must be read, control, settings or admin")
         return
-    if not least <= len(value.encode()) <= most:
-        raise ValueError(f"must have {least} to {most} bytes")
-    if any(ord(c) < 32 or ord(c) == 127 for c in value):
-        raise ValueError("must not have control characters")
+    check_text(least, most, value)
     if kind == "password":
         from .credentials import check_password
 
@@ -231,7 +221,7 @@ class Config:
         if path == "interfaces":
             from interfaces import check_all
 
-            check_all(value)
+            check_all(value, self.get("interfaces") or ())
         from .together import check as check_together
 
         check_together(path, value, self.get)

@@ -4,8 +4,9 @@ Follows docs/library/machine of MicroPython and the ESP32 port for what the prod
 stands for the hardware is in the device's filesystem:
 
 - `unique_id`: the chip's number, made at first use.
-- `gpio_sim.json`: levels that drive input pins, such as {"4": 1}. It is read again whenever its
-  text changes, each time a pin is read, and every `Pin.WATCH_MS` while a pin has a handler.
+- `gpio_sim.json`: what drives the pins, such as {"4": 1, "34": {"mv": 1250}, "35": {"hz": 50}},
+  see `signals`. It is read again whenever its text changes, each time a pin is read, and every
+  `Pin.WATCH_MS` while a pin has a handler.
 - `chip_sim.json`: how long the watchdog waits (`WDT`).
 - `uart<N>.pty`: the path of the pseudo-terminal that is the wire of UART N, written when the
   UART is opened; `screen $(cat uart1.pty)` is the device at its other end.
@@ -32,7 +33,17 @@ _ID_SIZE = 6
 RESET_VARIABLE = "WEBSOCK_RESET_CAUSE"
 _cause = int(os.getenv(RESET_VARIABLE) or PWRON_RESET)
 
-__getattr__ = lazy.loader(globals(), (("pin", ("Pin",)), ("uart", ("UART",)), ("wdt", ("WDT",))))
+__getattr__ = lazy.loader(
+    globals(),
+    (
+        ("analog", ("ADC", "PWM")),
+        ("counter", ("Counter",)),
+        ("pin", ("Pin",)),
+        ("signals", ()),
+        ("uart", ("UART",)),
+        ("wdt", ("WDT",)),
+    ),
+)
 
 
 def unique_id():

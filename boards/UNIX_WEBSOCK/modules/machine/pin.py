@@ -1,13 +1,11 @@
 """Simulated GPIO pins, see the package."""
 
 import asyncio
-import json
-import sys
 
 import micropython
 from umachine import PinBase
 
-import machine
+from . import signals
 
 
 class _Pad:
@@ -37,8 +35,6 @@ class Pin(PinBase):
     WATCH_MS = 20
 
     _pads = {}
-    _text = ""
-    _driven = {}
     _watching = False
 
     def __init__(self, id, mode=None, pull=-1, *, value=None):
@@ -68,7 +64,7 @@ class Pin(PinBase):
     def value(self, level=None):
         """The level at the pin, 0 or 1; with an argument, set what the pin puts out."""
         if level is None:
-            Pin._read_file()
+            signals.read()
         else:
             self._pad.output = int(bool(level))
         self._notice()
@@ -91,7 +87,7 @@ class Pin(PinBase):
 
         Edges that come from the file are seen while an asyncio event loop runs.
         """
-        Pin._read_file()
+        signals.read()
         self._pad.handler = handler
         self._pad.trigger = trigger
         self._pad.seen = self._level()
@@ -106,7 +102,8 @@ class Pin(PinBase):
         pad = self._pad
         if pad.mode != Pin.IN:
             return pad.output
-        return Pin._driven.get(self.id, int(pad.pull == Pin.PULL_UP))
+        driven = signals.level(self.id)
+        return int(pad.pull == Pin.PULL_UP) if driven is None else driven
 
     def _notice(self):
         """Call the handler when the level is another than at the last look."""
@@ -120,28 +117,12 @@ class Pin(PinBase):
             micropython.schedule(pad.handler, self)
 
     @staticmethod
-    def _read_file():
-        try:
-            with open(machine.FOLDER + "gpio_sim.json") as file:
-                text = file.read()
-        except OSError:
-            text = "{}"
-        if text == Pin._text:
-            return
-        Pin._text = text
-        try:
-            levels = json.loads(text).items()
-            Pin._driven = {int(id): int(bool(level)) for id, level in levels}
-        except (ValueError, AttributeError) as error:
-            print(f"gpio_sim.json: {error!r}", file=sys.stderr)
-
-    @staticmethod
     async def _watch():
         while True:
             watched = [id for id, pad in Pin._pads.items() if pad.handler is not None]
             if not watched:
                 break
-            Pin._read_file()
+            signals.read()
             for id in watched:
                 Pin(id)._notice()
             await asyncio.sleep_ms(Pin.WATCH_MS)
