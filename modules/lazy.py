@@ -35,6 +35,14 @@ def load(path, name):
     return module if name is None else getattr(module, name)
 
 
+def unload(path):
+    """Let go of a module in a package that nothing refers to: its memory is free again."""
+    if path in sys.modules:
+        package, _, name = path.rpartition(".")
+        del sys.modules[path]
+        delattr(sys.modules[package], name)
+
+
 def loader(namespace, table, package=None):
     """Make the `__getattr__` of a package, or of a module in one.
 

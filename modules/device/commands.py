@@ -18,6 +18,7 @@ from websockets import ConnectionClosed
 
 from .log import lines, report
 from .net.wifi import WifiError
+from .settings.config import field
 from .settings.credentials import check
 from .settings.rights import RIGHTS
 
@@ -69,7 +70,8 @@ _ITEMS = (
     ("CMD", "test_new_sta", "test_new_sta", 1, 2, _SETTINGS),
     ("CMD", "store_new_sta", "store_new_sta", 1, 2, _SETTINGS),
     ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
-    ("CMD", "set", "set_field", 2, 2, _SETTINGS),
+    ("GET", "config", "get_config", 0, 1, _SETTINGS),
+    ("CMD", "set", "set_fields", 1, 2, _SETTINGS),
     ("CMD", "factory_reset", "factory_reset", 0, 0, _ADMIN),
 )
 
@@ -99,14 +101,16 @@ class Commands:
         wifi: the `wifi.Wifi`.
         equipment: the `equipment.Equipment`.
         reboot: called to restart the device, after its clients were told.
+        apply: called with the former values of fields that have changed, by their paths.
     """
 
-    def __init__(self, hub, config, wifi, equipment, reboot):
+    def __init__(self, hub, config, wifi, equipment, reboot, apply):
         self._hub = hub
         self._config = config
         self._wifi = wifi
         self._equipment = equipment
         self._restart = reboot
+        self._apply = apply
 
     async def handle(self, client, message, right):
         """Carry out one message.
@@ -137,7 +141,7 @@ class Commands:
     async def _carry_out(self, client, message, right):
         verb, item, arguments = parse(message)
         name, least, most, needed = _find(verb, item)
-        if name == "set_field" and arguments and str(arguments[0]).startswith(_OF_ADMIN):
+        if name == "set_fields" and arguments and _takes_admin(arguments[0]):
             needed = _ADMIN
         if right < needed:
             raise CommandError(f"{verb} {item} takes the right {RIGHTS[needed]}")
@@ -269,22 +273,48 @@ class Commands:
         self._wifi.store(_text(ssid, "the SSID"), _text(password, "the password"))
         self._hub.info(f"Network {ssid} is saved")
 
-    async def _set_field(self, client, key, value):
-        key = _text(key, "the key")
-        if key == "interfaces":
-            if not isinstance(value, list):
-                raise CommandError("set: interfaces must be a list")
-            await _edits().apply(self._equipment, value)
-            return _SAVED
-        try:
-            self._config.set(key, value)
-        except KeyError:
-            raise CommandError(f"set: unknown key {_quote(key)}")
-        except ValueError as error:
-            raise CommandError(f"set: {key} {error}")
-        self._config.save()
-        self._hub.info(f"{key} is saved and will be used after a reboot")
+    async def _get_config(self, client, group=None):
+        from .settings import edits
+
+        if group is None:
+            return {"groups": edits.groups()}
+        return {"config": edits.group(self._config, _text(group, "the group"))}
+
+    async def _set_fields(self, client, *arguments):
+        if len(arguments) == 2:
+            changes = {_text(arguments[0], "the key"): arguments[1]}
+        else:
+            changes = arguments[0]
+            if not isinstance(changes, dict) or not changes:
+                raise CommandError("set: several fields must be an object of values by key")
+        await self._set_all(changes)
+        if len(arguments) == 1:
+            return {"saved": "config"}
         return None
+
+    async def _set_all(self, changes):
+        if "interfaces" in changes:
+            if len(changes) > 1:
+                raise CommandError("set: interfaces must be set alone")
+            if not isinstance(changes["interfaces"], list):
+                raise CommandError("set: interfaces must be a list")
+            await _edits().apply(self._equipment, changes["interfaces"])
+            return
+        config = self._config
+        try:
+            before = {key: config.get(key) for key in changes}
+            config.set_all(changes)
+        except KeyError as error:
+            raise CommandError(f"set: unknown key {_quote(error.args[0])}")
+        except ValueError as error:
+            refused = CommandError(f"set: {error.field} {error}")
+            refused.field = error.field if len(changes) > 1 else None
+            raise refused
+        config.save()
+        self._apply(before)
+        for key in changes:
+            used = "and used" if field(key)[5] else "and will be used after a reboot"
+            self._hub.info(f"{key} is saved {used}")
 
     async def _reboot(self, client):
         self._hub.info("Rebooting")
@@ -294,6 +324,12 @@ class Commands:
         self._config.factory_reset()
         self._hub.info("The settings are erased. Rebooting")
         self._restart()
+
+
+def _takes_admin(what):
+    # A field, or several by their paths.
+    keys = what if isinstance(what, dict) else (what,)
+    return any([str(key).startswith(_OF_ADMIN) for key in keys])
 
 
 def _edits():

@@ -50,6 +50,9 @@ class Device:
         group: the connections of all servers.
         sockets: the `websockets.Server`.
         web: the `httpd.Server`.
+        guard: what every request is checked by.
+        pending: values that fields had when the device started, of those that have changed since
+            and whose new value is used after a restart.
     """
 
     def __init__(self, config, recovery=None):
@@ -84,13 +87,8 @@ class Device:
             hub.update(self.lan.status())
         self._commands = None
         self._restarting = None
-        self.home = None
-        if config.get("home/host") or config.get("home/ip"):
-            from .net.home import Home
-
-            self.home = Home(config, hub, self._handle_relay, self._online)
-        else:
-            hub.update({"home/url": "", "home/connected": False})
+        self.pending = {}
+        self.make_home()
         self.access = Access(self._revoked, config.forced("access/opened"))
         self.sockets = Server(
             self._serve_client,
@@ -102,6 +100,7 @@ class Device:
             write_limit=BLOCK_SIZE,
         )
         self.web = make_server(self)
+        self.guard = self.web.guard
 
     async def run(self):
         """Serve for ever.
@@ -121,8 +120,10 @@ class Device:
         self.wifi.start()
         if self.lan is not None:
             self.lan.start()
-        parts = [part for part in (self.wifi, self.lan, self.home) if part is not None]
+        parts = [part for part in (self.wifi, self.lan) if part is not None]
         tasks = [asyncio.create_task(keep_running(part)) for part in parts] + [equipment]
+        if self.home is not None:
+            self.homing = asyncio.create_task(keep_running(self.home))
         names = None
         if config.get("portal/dns_port") and self.wifi.address:
             from .net.portal import resolve
@@ -136,6 +137,19 @@ class Device:
         finally:
             for task in tasks:
                 task.cancel()
+            if self.homing is not None:
+                self.homing.cancel()
+
+    def make_home(self):
+        """Make the part that phones home, as the settings are now."""
+        config = self.config
+        self.home = self.homing = None
+        if config.get("home/host") or config.get("home/ip"):
+            from .net.home import Home
+
+            self.home = Home(config, self.hub, self._handle_relay, self._online)
+        else:
+            self.hub.update({"home/url": "", "home/connected": False})
 
     def _listen(self, server, name, default=False):
         # At the address and port of its section, or of the defaults; None where that fails.
@@ -173,9 +187,14 @@ class Device:
             from .commands import Commands
 
             self._commands = Commands(
-                self.hub, self.config, self.wifi, self.equipment, self._reboot
+                self.hub, self.config, self.wifi, self.equipment, self._reboot, self._apply
             )
         await self._commands.handle(client, message, right or client.request.right)
+
+    def _apply(self, before):
+        from .applying import apply
+
+        apply(self, before)
 
     def _handle_relay(self, client, message):
         # Whatever the relay is told by others: it has never given the admin password.
@@ -191,7 +210,7 @@ class Device:
 
     def _check_client(self, connection, request):
         # One that came by the other port has been checked by the guard, which is then the same.
-        if not self.web.guard.owns(request.headers.get("host")):
+        if not self.guard.owns(request.headers.get("host")):
             return connection.respond(403, NOT_OWN)
         request.right = self.access.right(request, connection.remote_address)
         if request.right is None:

@@ -7,6 +7,7 @@ import sys
 import interfaces
 from fields import BadField
 from interfaces.unusable import unusable
+from lazy import unload
 from micropython import const
 
 from .log import log
@@ -175,10 +176,8 @@ def _describe(name, with_options):
         described["options"] = [_option(*row) for row in cls.OPTIONS]
     # What no interface of the device uses isn't kept.
     for path in tuple(sys.modules):
-        package, _, module = path.rpartition(".")
-        if path not in known and package == "interfaces":
-            del sys.modules[path]
-            delattr(interfaces, module)
+        if path not in known and path.startswith("interfaces."):
+            unload(path)
     return described
 
 

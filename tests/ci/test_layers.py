@@ -49,11 +49,12 @@ ROOMS = {
     "access": {"log", "settings"},
     "net": {"log", "settings"},
     "hub": {"log"},
+    "applying": {"net", "settings"},
     "equipment": {"log"},
     "interface_edits": {"log"},
     "commands": {"interface_edits", "log", "net", "settings"},
     "routes": {"access", "commands", "log", "net"},
-    "device": {"access", "commands", "equipment", "hub", "log", "net", "routes"},
+    "device": {"access", "applying", "commands", "equipment", "hub", "log", "net", "routes"},
 }
 
 # Bytes in, bytes and events out.

@@ -193,7 +193,6 @@ COMMANDS = [
     (["CMD", "scan"], "settings"),
     (["CMD", "set", ["device/dev", "x"]], "settings"),
     (["CMD", "store_new_sta", ["site", "12345678"]], "settings"),
-    (["CMD", "set", ["home/host", "elsewhere"]], "admin"),
     (["CMD", "set", ["home/rights", "admin"]], "admin"),
     (["CMD", "set", ["app", "mine"]], "admin"),
     (["CMD", "set", ["http/proxy", "10.0.0.1"]], "admin"),
@@ -219,9 +218,7 @@ async def test_the_relay_may_do_what_its_right_says(make_image, right):
         # The page has them all.
         async with Page(image.ws) as page:
             await page.send("CMD", "set", ["home/rights", "read"])
-            assert await page.event("info") == (
-                "home/rights is saved and will be used after a reboot"
-            )
+            assert await page.event("info") == "home/rights is saved and used"
             assert "takes the right control" in await device.refused("CMD", "stop_interface")
 
 
@@ -388,3 +385,20 @@ async def test_name_that_cannot_be_resolved(make_image):
     async with Page(image.ws) as page:
         await page.round_trip()
         assert page.state["home/connected"] is False
+
+
+async def test_another_relay_is_phoned_at_once(make_image):
+    async with Relay() as relay, Relay() as other:
+        image = make_image(files=settings(relay.port))
+        device = await relay.device()
+        async with Page(image.ws) as page:
+            await page.send("CMD", "set", [{"home/port": other.port, "home/path": "/new"}])
+            assert await page.event("saved") == "config"
+            moved = await other.device()
+            url = f"ws://127.0.0.1:{other.port}/new"
+            await page.reaches({"home/connected": True, "home/url": url})
+            assert page.state.get("restart_needed") is None
+            # It asks for another itself, as who has the right may.
+            await moved.send("CMD", "set", ["home/rights", "admin"])
+            assert "takes the right" in await moved.event("error")
+        await device.connection.wait_closed()

@@ -195,7 +195,7 @@ async def test_without_wifi_nothing_is_announced():
 
     hub = Hub()
     client = Client()
-    commands = Commands(hub, None, Wifi(), [], None)
+    commands = Commands(hub, None, Wifi(), [], None, None)
     seen = len(log_module.lines())
     for message in ('["CMD", "scan"]', '["CMD", "test_new_sta", ["net", "password"]]'):
         await commands.handle(client, message, "admin")

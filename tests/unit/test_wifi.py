@@ -66,7 +66,7 @@ class Config(config.Config):
     def save(self):
         if self.error:
             raise self.error
-        self.saved = dict(self._values)
+        self.saved = dict(self.values)
 
 
 class Device:

@@ -26,7 +26,11 @@ class Guard:
     def __init__(self, access, config):
         self._access = access
         self._config = config
-        self._proxy = config.get("http/proxy") or None
+        self.reread()
+
+    def reread(self):
+        """Take note that the settings have changed."""
+        self._proxy = self._config.get("http/proxy") or None
         self._known = None  # the last Host that was the device's: clients send the same one
 
     def owns(self, host):

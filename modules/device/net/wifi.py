@@ -13,6 +13,7 @@ import os
 import sys
 from time import ticks_add, ticks_diff, ticks_ms
 
+from lazy import unload
 from micropython import const
 
 try:
@@ -159,6 +160,7 @@ class Wifi:
             self._config.save()
         except OSError as error:
             self._log("error", f"access point: its new password could not be saved: {error}")
+        unload("device.settings.changes")  # needed again when somebody changes a setting
         return password
 
     def _start_station(self):
@@ -506,9 +508,12 @@ class Wifi:
         from ..settings.credentials import check
 
         check(ssid, password)
-        self._config.set("sta/ssid", ssid)
-        self._config.set("sta/pass", password)
+        self._config.set_all({"sta/ssid": ssid, "sta/pass": password})
         self._config.save()
+        self.reread()
+
+    def reread(self):
+        """Take note that another network is stored, which is due now."""
         self._tested = None
         self._failures = 0
         self._next_attempt = None

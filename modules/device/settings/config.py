@@ -7,8 +7,6 @@ or bad is reported (`problems`) and its default used; nothing in these files sto
 (`{"demo": {"http": {"port": 80}}}`) or at the top (`{"http": {"port": 80}}`).
 """
 
-import json
-
 import board
 from fields import check as check_field
 from fields import check_text
@@ -24,62 +22,56 @@ ADMIN = "/admin.json"
 TOKENS = "/tokens.json"
 
 
-# Path, kind, least, most, default. Bounds are bytes of a text, else of the value itself. One tuple
-# of literals, which stays in flash.
-_FIELDS = (
+# Path, kind, least, most, default, whether a change is used at once, help. Bounds are bytes of a
+# text, else of the value itself. One tuple of literals, which stays in flash.
+FIELDS = (
     # network.json: what the device is called, the networks that it makes and joins.
-    ("device/iam", "identity", 1, 32, None),  # None: the board's
-    ("device/dev", "text", 1, 32, None),  # likewise
-    ("ap/essid", "text", 0, 32, ""),  # "": named after the chip
-    ("ap/authmode", "integer", 0, 9, 3),  # network.AUTH_WPA2_PSK
-    ("ap/password", "password", 0, 63, ""),  # "": made at the first boot; no key of 64 digits
-    ("ap/channel", "integer", 1, 13, 6),
-    ("ap/hidden", "boolean", 0, 1, False),
-    ("sta/ssid", "text", 0, 32, ""),
-    ("sta/pass", "password", 0, 64, ""),
+    ("device/iam", "identity", 1, 32, None, False, "Its name, also on the network"),  # the board's
+    ("device/dev", "text", 1, 32, None, True, "What kind of device it is"),  # likewise
+    ("ap/essid", "text", 0, 32, "", False, "Network name; empty: named after the chip"),
+    ("ap/authmode", "integer", 0, 9, 3, False, "0: open, 3: WPA2, 4: WPA or WPA2, 6: WPA3"),
+    ("ap/password", "password", 0, 63, "", False, "Empty: one is made"),  # no key of 64 digits
+    ("ap/channel", "integer", 1, 13, 6, False, "Radio channel"),
+    ("ap/hidden", "boolean", 0, 1, False, False, "Phones don't list the network"),
+    ("sta/ssid", "text", 0, 32, "", True, "Network that the device joins"),
+    ("sta/pass", "password", 0, 64, "", True, "Its password"),
     # app.json
-    ("app", "text", 1, 32, "demo"),
-    ("http/ip", "text", 1, 64, "0.0.0.0"),
-    ("http/port", "integer", 0, 65535, 80),
-    ("http/names", "names", 0, 8, ()),  # further host names that it is reached by
-    ("http/proxy", "text", 0, 64, ""),  # address of a reverse proxy whose X-Forwarded-* count
-    ("https/ip", "text", 1, 64, "0.0.0.0"),
-    ("https/port", "integer", 0, 65535, 0),  # 0: no HTTPS
-    ("https/cert", "text", 1, 64, "/cert.pem"),
-    ("https/key", "text", 1, 64, "/key.pem"),
-    ("https/redirect", "boolean", 0, 1, False),
-    (
-        "https/hsts",
-        "integer",
-        0,
-        63_072_000,
-        0,
-    ),  # seconds that browsers insist on it
-    ("portal/dns_port", "integer", 0, 65535, 53),  # 0: the page doesn't open by itself
-    ("websocket/ip", "text", 1, 64, "0.0.0.0"),
-    ("websocket/port", "integer", 0, 65535, 7777),
-    ("home/ip", "text", 0, 64, ""),
-    ("home/host", "text", 0, 64, ""),  # "" here and in ip: no phone home
-    ("home/port", "integer", 1, 65535, 7770),
-    ("home/path", "path", 0, 128, ""),  # "": /<iam>
-    ("home/token", "path", 0, 128, ""),  # for Authorization: Bearer, "": none
-    ("home/rights", "right", 0, 0, "control"),  # what the relay may do, of rights.RIGHTS
-    ("home/tls", "boolean", 0, 1, None),  # None: with a token, which else would be in the clear
-    ("home/ca", "text", 1, 64, "/home_ca.pem"),  # whom to trust, in PEM or DER
-    ("home/key", "digest", 0, 64, ""),  # or the relay's key: SHA-256 of its SubjectPublicKeyInfo
-    ("home/ping_interval", "number", 0.1, 3600, 20),  # seconds
-    ("home/ping_timeout", "number", 0.1, 3600, 20),
-    ("interfaces", "list", 0, 0, None),  # None: the interfaces package's default
-    ("limits/connections", "integer", 1, 1000, None),  # None: the board's
-    ("limits/secure_connections", "integer", 1, 1000, None),  # likewise
-    ("echoserver/listen_addr", "text", 1, 64, "0.0.0.0"),
-    ("echoserver/listen_port", "integer", 0, 65535, 7777),
-    ("echoserver/max_size", "integer", 125, 16_777_216, 32_768),
+    ("app", "text", 1, 32, "demo", False, "What runs: demo is the device itself"),
+    ("http/ip", "text", 1, 64, "0.0.0.0", False, "Own address to listen at; 0.0.0.0: all"),
+    ("http/port", "integer", 0, 65535, 80, False, "Port of the page"),
+    ("http/names", "names", 0, 8, (), True, "Further host names of the device"),
+    ("http/proxy", "text", 0, 64, "", True, "Reverse proxy whose X-Forwarded headers count"),
+    ("https/ip", "text", 1, 64, "0.0.0.0", False, "Own address to listen at; 0.0.0.0: all"),
+    ("https/port", "integer", 0, 65535, 0, False, "Port, usually 443; 0: no HTTPS"),
+    ("https/cert", "text", 1, 64, "/cert.pem", False, "File with the certificate"),
+    ("https/key", "text", 1, 64, "/key.pem", False, "File with its key"),
+    ("https/redirect", "boolean", 0, 1, False, False, "Send who comes by HTTP to HTTPS"),
+    ("https/hsts", "integer", 0, 63_072_000, 0, True, "Seconds that browsers insist on HTTPS"),
+    ("portal/dns_port", "integer", 0, 65535, 53, False, "0: the page doesn't open by itself"),
+    ("websocket/ip", "text", 1, 64, "0.0.0.0", False, "Own address to listen at; 0.0.0.0: all"),
+    ("websocket/port", "integer", 0, 65535, 7777, False, "Port of WebSockets for scripts"),
+    ("home/ip", "text", 0, 64, "", True, "Address of the relay, where it has no name"),
+    ("home/host", "text", 0, 64, "", True, "Name of the relay; empty: no phone home"),
+    ("home/port", "integer", 1, 65535, 7770, True, "Port of the relay"),
+    ("home/path", "path", 0, 128, "", True, "Path at the relay; empty: the device's name"),
+    ("home/token", "path", 0, 128, "", True, "Token that the relay asks for"),
+    ("home/rights", "right", 0, 0, "control", True, "What the relay may do"),
+    ("home/tls", "boolean", 0, 1, None, True, "Encrypted; by default with a token"),
+    ("home/ca", "text", 1, 64, "/home_ca.pem", True, "File with the authority to trust"),
+    ("home/key", "digest", 0, 64, "", True, "Or SHA-256 of the relay's public key"),
+    ("home/ping_interval", "number", 0.1, 3600, 20, True, "Seconds between signs of life"),
+    ("home/ping_timeout", "number", 0.1, 3600, 20, True, "Seconds until it counts as gone"),
+    ("interfaces", "list", 0, 0, None, True, ""),  # None: the interfaces package's default
+    ("limits/connections", "integer", 1, 1000, None, False, "Clients at a time"),  # the board's
+    ("limits/secure_connections", "integer", 1, 1000, None, False, "Those with HTTPS"),  # likewise
+    ("echoserver/listen_addr", "text", 1, 64, "0.0.0.0", False, "Own address to listen at"),
+    ("echoserver/listen_port", "integer", 0, 65535, 7777, False, "Port of the echo server"),
+    ("echoserver/max_size", "integer", 125, 16_777_216, 32_768, False, "Bytes of a message"),
 )
 
 
 def check(kind, least, most, value):
-    """Check a value by a line of `_FIELDS`.
+    """Check a value by a line of `FIELDS`.
 
     Returns:
         The value.
@@ -136,7 +128,7 @@ def _check_text(kind, least, most, value):
 
 
 def _default(path):
-    value = _field(path)[4]
+    value = field(path)[4]
     if value is not None:
         return value
     if path == "device/iam":
@@ -152,7 +144,7 @@ def _default(path):
 
 # Written to SECRETS only; read from the file of their neighbours too, where a person may have put
 # them.
-_SECRET = ("ap/password", "sta/pass", "home/token")
+SECRET = ("ap/password", "sta/pass", "home/token")
 
 # The objects of NETWORK; all others are in APP.
 _OF_NETWORK = ("device", "ap", "sta")
@@ -169,22 +161,24 @@ class Config:
 
     Attributes:
         problems: one line for each thing in the files that isn't used.
+        files, values, changed, before: what `changes` works on: the files' content by name, the
+            fields' values by path, names of files that aren't saved, and what was before.
     """
 
     def __init__(self, overrides=None):
         self.problems = []
         self._overrides = overrides or {}
-        self._changed = set()
-        self._before = None  # (files as JSON, values) since the last save
-        self._files = {}
+        self.changed = set()
+        self.before = None  # (files as JSON, values) since the last save
+        self.files = {}
         for name in (NETWORK, APP, SECRETS):
-            self._files[name] = storage.load(name, self.problems.append)
-        app = self._files[APP].get("app")
+            self.files[name] = storage.load(name, self.problems.append)
+        app = self.files[APP].get("app")
         # The device's own section is used by every app, and by what runs in place of a failed one.
         self._sections = ("demo",) if app == "demo" or not isinstance(app, str) else (app, "demo")
-        self._values = {}
-        for field in _FIELDS:
-            self._load(field)
+        self.values = {}
+        for row in FIELDS:
+            self._load(row)
         self._report_unknown()
 
     def get(self, path, default=False):
@@ -199,8 +193,8 @@ class Config:
         if not default:
             if path in self._overrides:
                 return self._overrides[path]
-            if path in self._values:
-                return self._values[path]
+            if path in self.values:
+                return self.values[path]
         return _default(path)
 
     def forced(self, name):
@@ -212,65 +206,32 @@ class Config:
 
         Raises:
             KeyError: there is no such field.
-            ValueError: the value can't be used; the text says what it must be.
+            ValueError: the value can't be used; the text says what it must be. Everything that
+                isn't saved is as it was.
         """
-        _, kind, least, most, _ = _field(path)
-        check(kind, least, most, value)
-        if path == "app" and not is_app_name(value):
-            raise ValueError("must have only letters, digits and _")
-        if path == "interfaces":
-            from interfaces import check_all
+        self.set_all({path: value})
 
-            check_all(value, self.get("interfaces") or ())
-        from .together import check as check_together
+    def set_all(self, changes):
+        """Change fields, a dict by path: all of them, or none. As `set` else.
 
-        check_together(path, value, self.get)
-        if self._before is None:
-            self._before = json.dumps(self._files), dict(self._values)
-        if path == "sta/ssid" and value != self.get(path):
-            # A password belongs to its network: it is looked up anew.
-            self._forget("sta/pass")
-            self._put("sta/ssid", value)
-            known = self._files[SECRETS].get("sta")
-            if isinstance(known, dict) and value in known:
-                self._values["sta/pass"] = known[value]
-        elif path in _SECRET:
-            self._forget(path)
-            self._set_secret(path, value)
-        else:
-            self._put(path, value)
-        self._values[path] = value
+        Raises:
+            KeyError: there is no such field.
+            BadField: a value can't be used, by itself or with the others.
+        """
+        from .changes import set_all
+
+        set_all(self, changes)
 
     def save(self):
         """Write the files that changed.
-
-        Secrets go first: a power cut between leaves the new password beside the old network, whose
-        own password is kept.
 
         Raises:
             OSError, MemoryError: flash is full or failing. What has changed since the last time is
                 taken back, here and on flash.
         """
-        saved = []
-        try:
-            for name in (SECRETS, NETWORK, APP):
-                if name in self._changed:
-                    storage.save(name, self._files[name])
-                    saved.append(name)
-        except (OSError, MemoryError):
-            files, self._values = self._before
-            self._files = json.loads(files)
-            for name in saved:
-                storage.undo(name)
-            raise
-        finally:
-            self._changed.clear()
-            self._before = None
+        from .changes import save
 
-    def section(self, name):
-        """The object of an app in app.json, as it is; for apps that bring fields of their own."""
-        value = self._files[APP].get(name)
-        return value if isinstance(value, dict) else {}
+        save(self)
 
     def factory_reset(self):
         """Remove all files, and a chip's copies of them; the next boot is a first boot.
@@ -278,33 +239,29 @@ class Config:
         Raises:
             OSError: some are still there.
         """
-        if board.chip is not None:
-            from .copies import forget
+        from .changes import factory_reset
 
-            forget(board.chip.store)
-        failure = None
-        for name in (NETWORK, APP, SECRETS, ADMIN, TOKENS):
-            try:
-                storage.erase(name)
-            except OSError as error:
-                failure = error
-        if failure is not None:
-            raise failure
+        factory_reset()
+
+    def section(self, name):
+        """The object of an app in app.json, as it is; for apps that bring fields of their own."""
+        value = self.files[APP].get(name)
+        return value if isinstance(value, dict) else {}
 
     # Where a field is kept
 
-    def _objects(self, path):
-        # The objects in which a field may stand, the most particular first.
-        top = self._files[_file_of(path)]
-        if top is self._files[NETWORK]:
+    def objects(self, path):
+        """The objects in which a field may stand, the most particular first."""
+        top = self.files[file_of(path)]
+        if top is self.files[NETWORK]:
             return [top]
         sections = [top.get(name) for name in self._sections if name != path.split("/")[0]]
         return [section for section in sections if isinstance(section, dict)] + [top]
 
-    def _load(self, field):
-        path, kind, least, most, _ = field
+    def _load(self, row):
+        path, kind, least, most, _, _, _ = row
         value = None
-        for tree in self._objects(path):
+        for tree in self.objects(path):
             value = _walk(tree, path)
             if value is not None:
                 break
@@ -312,62 +269,21 @@ class Config:
             value = self._secret(path)
         if value is not None:
             try:
-                self._values[path] = check(kind, least, most, value)
+                self.values[path] = check(kind, least, most, value)
             except ValueError as error:
                 self.problems.append(f"{path} {error}")
 
-    def _put(self, path, value):
-        objects = self._objects(path)
-        head, _, rest = path.partition("/")
-        tree = objects[-1]
-        for candidate in objects:
-            if head in candidate:
-                tree = candidate
-                break
-        if rest:
-            if not isinstance(tree.get(head), dict):
-                tree[head] = {}
-            tree[head][rest] = value
-        else:
-            tree[head] = value
-        self._changed.add(_file_of(path))
-
-    def _forget(self, path):
-        head, _, rest = path.partition("/")
-        self._values.pop(path, None)
-        for top in self._objects(path):
-            tree = top.get(head)
-            if isinstance(tree, dict) and tree.pop(rest, None) is not None:
-                self._changed.add(_file_of(path))
-
     def _secret(self, path):
-        secrets = self._files[SECRETS]
+        secrets = self.files[SECRETS]
         if path == "sta/pass":
             known = secrets.get("sta")
-            return known.get(self._values.get("sta/ssid")) if isinstance(known, dict) else None
-        return secrets.get(path) if path in _SECRET else None
-
-    def _set_secret(self, path, value):
-        secrets = self._files[SECRETS]
-        if path == "sta/pass":
-            # By network, and the one before it: see save().
-            known = secrets.get("sta")
-            previous = storage.load(NETWORK, lambda problem: None).get("sta")
-            kept = {}
-            if isinstance(known, dict) and isinstance(previous, dict):
-                name = previous.get("ssid")
-                if name in known:
-                    kept[name] = known[name]
-            kept[self.get("sta/ssid")] = value
-            secrets["sta"] = kept
-        else:
-            secrets[path] = value
-        self._changed.add(SECRETS)
+            return known.get(self.values.get("sta/ssid")) if isinstance(known, dict) else None
+        return secrets.get(path) if path in SECRET else None
 
     def _report_unknown(self):
-        known = [path for path, _, _, _, _ in _FIELDS]
+        known = [row[0] for row in FIELDS]
         heads = [path.split("/")[0] for path in known]
-        network, app = self._files[NETWORK], self._files[APP]
+        network, app = self.files[NETWORK], self.files[APP]
         self._report_in(network, "network.json", known, _IGNORED)
         # An object that isn't ours may be an app's.
         others = [key for key in app if isinstance(app[key], dict) and key not in heads]
@@ -392,15 +308,21 @@ class Config:
                     self.problems.append(f"{place}: unknown field {path}")
 
 
-def _file_of(path):
+def file_of(path):
+    """The file that a field is kept in."""
     # Of a secret: the one that a person may have put it into.
     return NETWORK if path.partition("/")[0] in _OF_NETWORK else APP
 
 
-def _field(path):
-    for field in _FIELDS:
-        if field[0] == path:
-            return field
+def field(path):
+    """The row of the table for a field.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for row in FIELDS:
+        if row[0] == path:
+            return row
     raise KeyError(path)
 
 
