@@ -257,6 +257,62 @@ async def test_interface_that_cannot_be_made_says_why(image):
         assert any("relay" in line for line in await page.event("log"))
 
 
+# Settings
+
+
+@with_files
+async def test_several_fields_are_set_all_or_none(image):
+    async with Page(image.ws) as page:
+        changes = {"device/dev": "pump", "http/names": ["pump.example"], "home/port": 0}
+        await page.send("CMD", "set", [changes])
+        assert await page.event("error") == "set: home/port must be 1 to 65535"
+        assert page.messages[-1]["field"] == "home/port"
+        await page.send("GET", "config", ["device"])
+        assert [field["value"] for field in await page.event("config")] == ["bench-7", "tester"]
+        await page.send("CMD", "set", [{**changes, "home/port": 7}])
+        assert await page.event("saved") == "config"
+        await page.reaches({"dev": "pump", "restart_needed": None})
+        # Ports that change places: each would be the other's alone.
+        await page.send("CMD", "set", [{"http/port": 7777, "websocket/port": 80}])
+        await page.event("saved")
+        await page.send("CMD", "set", [{"ap/channel": 11, "ap/hidden": True}])
+        await page.event("saved")
+        await page.reaches({"restart_needed": True})
+        await page.send("CMD", "set", [{"ap/channel": 6, "ap/hidden": False}])
+        await page.event("saved")
+        await page.reaches({"restart_needed": None})
+        for bad in ({}, [], "device/dev", {"interfaces": [], "app": "demo"}, {"colour": 1}):
+            await page.refused("CMD", "set", [bad])
+    image.restart()
+    async with Page(image.ws) as page:
+        assert page.state["dev"] == "pump"
+
+
+@with_files
+async def test_every_field_is_described_and_secrets_are_not_told(image):
+    async with Page(image.ws) as page:
+        await page.send("GET", "config")
+        groups = [group["name"] for group in await page.event("groups")]
+        fields = {}
+        for group in groups:
+            await page.send("GET", "config", [group])
+            for field in await page.event("config"):
+                fields[field["path"]] = field
+                assert field["help"] and type(field["live"]) is bool, field
+                assert field["path"].split("/")[0] == group
+        assert len(fields) > 35
+        for path in ("ap/password", "sta/pass", "home/token"):
+            assert "value" not in fields[path] and "default" not in fields[path]
+        assert fields["ap/password"]["set"] is True
+        assert "access-point-key" not in json.dumps(page.messages)
+        # What is told is what may be set.
+        for path, field in fields.items():
+            if field.get("value") is not None and not path.endswith(("port", "/ip", "listen_addr")):
+                await page.send("CMD", "set", [{path: field["value"]}])
+                await page.event("saved")
+        assert "no group" in await page.refused("GET", "config", ["colours"])
+
+
 # Wi-Fi
 
 

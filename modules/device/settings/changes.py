@@ -28,7 +28,7 @@ def set_all(config, changes):
         for path in sorted(changes, key=lambda path: path == "sta/pass"):
             _check(config, path, changes[path])
             _change(config, path, changes[path])
-        for path in changes:
+        for path in sorted(changes):
             try:
                 check_together(path, changes[path], config.get)
             except ValueError as error:
