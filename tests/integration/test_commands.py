@@ -307,7 +307,9 @@ async def test_every_field_is_described_and_secrets_are_not_told(image):
         assert "access-point-key" not in json.dumps(page.messages)
         # What is told is what may be set.
         for path, field in fields.items():
-            if field.get("value") is not None and not path.endswith(("port", "/ip", "listen_addr")):
+            if field.get("value") is not None and not path.endswith(
+                ("port", "/ip", "listen_addr")
+            ):
                 await page.send("CMD", "set", [{path: field["value"]}])
                 await page.event("saved")
         assert "no group" in await page.refused("GET", "config", ["colours"])

@@ -23,6 +23,10 @@ from .together import check as check_together
 
 def set_all(config, changes):
     """See `config.Config.set_all`."""
+
+    def get(path):
+        return changes[path] if path in changes else config.get(path)
+
     try:
         # A network before its password, which belongs to it.
         for path in sorted(changes, key=lambda path: path == "sta/pass"):
@@ -30,7 +34,7 @@ def set_all(config, changes):
             _change(config, path, changes[path])
         for path in sorted(changes):
             try:
-                check_together(path, changes[path], config.get)
+                check_together(path, changes[path], get)
             except ValueError as error:
                 raise BadField(path, str(error))
     except (KeyError, ValueError, MemoryError):
