@@ -20,6 +20,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import boards
+import bundler
 import minifier
 import third_party
 from common import BUILD, ROOT, BuildError, main, say, write_if_changed
@@ -375,7 +376,7 @@ def step():
         raise BuildError(f"{FOLDER} is not there")
     minify = minifier.load()
     foreign = third_party.load()
-    own = read_folder(FOLDER)
+    own = bundler.bundle(read_folder(FOLDER), bundler.program())
     assets = pack(
         {**foreign, **own},
         lambda name, data: minify(name, data) if name in own else data,

@@ -7,21 +7,19 @@ elsewhere:
     python3 -m http.server --directory dist/flasher 8000
 """
 
-import base64
-import hashlib
 import html
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
 import boards
 import flash
 import image
+import npm
 import versions
-from common import BUILD, ROOT, BuildError, main, say
+from common import ROOT, BuildError, main, say
 
 PACKAGE = "esp-web-tools"
 PIN = versions.load()["esp_web_tools"]
@@ -61,31 +59,9 @@ PAGE = """\
 """
 
 
-def check_integrity(data):
-    """Check that `data` is the pinned package.
-
-    Raises:
-        BuildError: it isn't.
-    """
-    digest = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    if digest != PIN["integrity"]:
-        raise BuildError(f"{PACKAGE} {PIN['version']} is not what is pinned: its hash is {digest}")
-
-
-def fetch(folder=BUILD / "npm"):
+def fetch(folder=npm.FOLDER):
     """Fetch the package with npm; return the file."""
-    package = folder / f"{PACKAGE}-{PIN['version']}.tgz"
-    if not package.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "pack", "--silent", f"{PACKAGE}@{PIN['version']}"]
-        try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        except FileNotFoundError as error:
-            raise BuildError("npm is not installed; on Debian: apt-get install npm") from error
-        if done.returncode or not package.is_file():
-            raise BuildError(f"npm could not fetch {PACKAGE}: {done.stderr.strip()[-300:]}")
-    check_integrity(package.read_bytes())
-    return package
+    return npm.fetch(PACKAGE, PIN, folder)
 
 
 def unpack(package, target):

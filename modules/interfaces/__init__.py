@@ -64,7 +64,11 @@ def create(config, emit, taken=None, others=()):
     try:
         make = class_of(options.pop("type", None))
         interface = make(name, emit, **options)
-        claimed = claims_of(interface, taken or {})
+        try:
+            claimed = claims_of(interface, taken or {})
+        except ValueError:
+            interface.forget()
+            raise
     except (ValueError, TypeError) as error:
         raise BadField(getattr(error, "field", None), f"interface {name}: {error}")
     except Exception as error:
@@ -150,7 +154,8 @@ def describe(interfaces):
 
     Returns:
         A list of {"name", "type", "title", "connection"}, with "takes_messages" of those that are
-        known to, and "values" of those that say what theirs are: lists of key, unit, decimals,
+        known to, "message_help" of those that say what they take, "unusable" of those that can't
+        be made, and "values" of those that say what theirs are: lists of key, unit, decimals,
         least and most.
     """
     described = []
@@ -163,6 +168,10 @@ def describe(interfaces):
         }
         if interface.takes_messages:
             entry["takes_messages"] = True
+        if interface.message_help:
+            entry["message_help"] = interface.message_help
+        if not interface.usable:
+            entry["unusable"] = True
         values = interface.values()
         if values:
             entry["values"] = [list(value) for value in values]

@@ -91,6 +91,9 @@ class Interface:
     # Whether there is something to be sent; None: as soon as it waits for a message.
     takes_messages = None
 
+    # What it takes, in few words, for people.
+    message_help = ""
+
     # Seconds after which a value that wasn't published again is stale; None: as long as it runs,
     # for what publishes changes only.
     fresh_s = None

@@ -25,6 +25,7 @@ class PulseCounter(Interface):
     type = "counter"
     title = "Pulse counter"
     takes_messages = True
+    message_help = "reset"
     OPTIONS = (
         ("pin", "pin", 0, 48, ..., "Number of the GPIO"),
         ("edge", "choice", ("rising", "falling"), None, "rising", "The edge that counts"),

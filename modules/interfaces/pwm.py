@@ -27,6 +27,7 @@ class Pwm(Interface):
     type = "pwm"
     title = "PWM output"
     takes_messages = True
+    message_help = "40, 40 2000 (in ms), 1000 Hz"
     holds = True
     OPTIONS = (
         ("pin", "output", 0, 48, ..., "Number of the GPIO"),

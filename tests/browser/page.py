@@ -6,13 +6,33 @@ FAKE = "Fake Interface Example"
 NAMED = {"network.json": {"device": {"iam": "bench-7", "dev": "tester"}}}
 
 
+# Keeps the page's WebSockets in `sockets`, which is the only way to them: its scripts are modules.
+RECORD = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...all) { super(...all); sockets.push(this); }
+};
+"""
+
+
+def record_sockets(page):
+    page.add_init_script(RECORD)
+
+
+def stop_time(page):
+    """No timer of the page runs out from now on."""
+    page.clock.pause_at(page.evaluate("Date.now() + 60_000"))
+
+
 def status(page):
     """The line that says how the connection is."""
     return page.locator("#connection").get_by_role("status")
 
 
 def card(page, title):
-    return page.locator("details").filter(has=page.get_by_role("heading", name=title, exact=True))
+    """The card with this heading, not the charts or a group of settings in it."""
+    cards = page.locator("details[id]")
+    return cards.filter(has=page.get_by_role("heading", name=title, exact=True))
 
 
 def row(page, title, label):
@@ -26,10 +46,16 @@ def log(page):
 
 
 def start(page, title=FAKE):
-    """Start the interface and wait until it runs."""
+    """Wait until the interface runs, which it does by itself."""
+    card(page, title).locator(".switch").filter(has_text="Stop").wait_for()
+
+
+def stop(page, title=FAKE):
+    """Stop the interface and wait until it has ended."""
+    start(page, title)
     button = card(page, title).locator(".switch")
     button.click()
-    button.filter(has_text="Stop").wait_for()
+    button.filter(has_text="Start").wait_for()
 
 
 def send(page, text, title=FAKE):

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
-from browser.page import NAMED, ask, card, log, row, status
+from browser.page import NAMED, ask, card, log, record_sockets, row, status, stop_time
 
 
 @pytest.mark.image(files=NAMED)
@@ -67,7 +67,10 @@ def test_reboot_asks_first_and_the_page_comes_back(image, open_page):
     question = page.get_by_role("group", name="Restart the device?")
     opener.press("Enter")
     expect(question).to_be_visible()
-    expect(page.get_by_role("button", name="Restart", exact=True)).to_be_focused()
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(question.get_by_role("button", name="Cancel")).not_to_be_focused()
+    page.keyboard.press("Shift+Tab")
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
     expect(opener).to_be_focused()
@@ -98,13 +101,18 @@ def test_factory_reset_asks_first_and_erases(image, open_page):
 
 @pytest.mark.image(files={"wifi_sim.json": {"delay_ms": 10}})
 def test_log_goes_on_after_a_lost_connection_without_repeating_itself(image, open_page):
-    page = open_page(image)
+    def prepare(page):
+        record_sockets(page)
+        page.clock.install()
+
+    page = open_page(image, before=prepare)
     looks = log(page).locator("> div").filter(has_text="Looking for networks")
     page.get_by_role("button", name="Scan").click()
     expect(looks).to_have_count(1)
     expect(log(page).locator("> div").filter(has_text="access point: ")).to_have_count(1)
 
-    page.evaluate("connection.lost(); connection.wait(Date.now() + 3600e3)")
+    stop_time(page)
+    page.evaluate("sockets.at(-1).onclose({ code: 1006 })")
     with connect(image.ws) as client:
         client.send('["CMD", "scan"]')
         while "wifi/scan" not in json.loads(client.recv()):
@@ -124,9 +132,9 @@ def test_phone_home_shows_the_relay(make_image, open_page):
 
 
 def test_log_keeps_the_newest_200_lines(image, open_page):
-    page = open_page(image)
+    page = open_page(image, before=record_sockets)
     unknown = [json.dumps(["GET", f"nothing-{number}", []]) for number in range(250)]
     for message in unknown:
-        page.evaluate("message => connection.socket.send(message)", message)
+        page.evaluate("message => sockets.at(-1).send(message)", message)
     expect(log(page).locator("> div").last).to_contain_text("nothing-249")
     expect(log(page).locator("> div")).to_have_count(200)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from websockets.sync.client import connect
 
-from browser.page import FAKE, card, log, received, row, send, start
+from browser.page import FAKE, card, log, received, row, send, start, stop
 from support import wait_until
 
 
@@ -24,10 +24,11 @@ def test_echo_arrives_in_every_open_page(image, open_page):
 def test_send_waits_for_the_interface_and_says_so(image, open_page):
     page = open_page(image)
     fake = card(page, FAKE)
+    stop(page)
     expect(fake.locator(".badge")).to_have_text("Stopped")
     expect(fake.get_by_role("button", name="Send")).to_be_disabled()
     expect(fake.get_by_text("Start the interface to send.")).to_be_visible()
-    start(page)
+    fake.get_by_role("button", name="Start").click()
     expect(fake.get_by_role("button", name="Send")).to_be_enabled()
     expect(fake.get_by_text("Start the interface to send.")).to_be_hidden()
     fake.get_by_role("button", name="Stop").click()
@@ -70,10 +71,10 @@ def test_the_newest_100_messages_are_kept(image, open_page):
 def test_an_error_is_shown_beside_the_control_and_in_the_log(image, open_page):
     page = open_page(image)
     start(page)
-    page.evaluate("cards.get('fake_interface').name = 'no_such_interface'")
-    send(page, "x")
-    note = card(page, FAKE).get_by_role("status")
-    expect(note).to_contain_text("no_such_interface")
+    # Within the page's own bound of characters, beyond the device's of bytes.
+    send(page, "ü" * 1000)
+    note = card(page, FAKE).locator("> .note")
+    expect(note).to_have_text("a message must not be longer than 1024 bytes")
     expect(log(page)).to_contain_text(note.inner_text())
 
 
@@ -85,7 +86,9 @@ def interfaces(*entries):
 def test_pin_is_switched(image, open_page):
     page, other = open_page(image), open_page(image)
     relay = card(page, "Relay")
+    stop(page, "Relay")
     expect(relay.get_by_role("button", name="On", exact=True)).to_be_disabled()
+    relay.get_by_role("button", name="Start").click()
     start(page, "Relay")
     relay.get_by_role("button", name="On", exact=True).click()
     for view in (page, other):
@@ -125,9 +128,40 @@ def test_serial_line(image, open_page):
 
 
 @pytest.mark.image(files=interfaces({"name": "lamp", "type": "gpio", "title": "Lamp", "pin": 34}))
-def test_interface_that_fails_shows_why(image, open_page):
+def test_interface_that_cannot_be_made_has_a_card(image, open_page):
     page = open_page(image)
-    card(page, "Lamp").get_by_role("button", name="Start").click()
-    expect(card(page, "Lamp").locator(".badge")).to_have_text("Error")
-    expect(row(page, "Lamp", "Error")).to_contain_text("pin can only be input")
-    expect(card(page, "Lamp").get_by_role("button", name="Start")).to_be_visible()
+    lamp = card(page, "lamp")
+    expect(lamp.locator(".badge")).to_have_text("Error")
+    expect(lamp.locator(".problem")).to_contain_text("GPIO 34 is an input only")
+    expect(lamp.locator(".switch")).to_be_hidden()
+    expect(lamp.get_by_role("button", name="On", exact=True)).to_have_count(0)
+
+
+FAILING = """
+import asyncio
+from interfaces.base import Interface
+
+class Sensor(Interface):
+    title = "Sensor"
+    VALUES = (("celsius", "°C", 1, -20, 30),)
+
+    async def run(self):
+        self.emit("celsius", 35.04)
+        await asyncio.sleep_ms(200)
+        raise OSError("no answer")
+"""
+
+
+@pytest.mark.image(
+    files={**interfaces({"name": "room", "type": "sensor.Sensor"}), "sensor.py": FAILING}
+)
+def test_interface_that_fails_says_why_since_when_and_how_old_its_values_are(image, open_page):
+    page = open_page(image)
+    room = card(page, "Sensor")
+    expect(room.locator(".problem")).to_contain_text("OSError: no answer – since")
+    expect(room.locator(".problem")).to_contain_text("next try in")
+    expect(row(page, "Sensor", "Celsius")).to_contain_text("35.0 °C")
+    expect(row(page, "Sensor", "Celsius")).to_contain_text("out of range")
+    expect(room.locator("dd.stale")).to_contain_text("old")
+    stop(page, "Sensor")
+    expect(room.locator(".problem")).not_to_contain_text("next try")

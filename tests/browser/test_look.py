@@ -89,7 +89,7 @@ def test_reduced_motion_is_respected(image, open_page):
 def test_cards_collapse_by_keyboard_and_stay_so(image, open_page):
     page = open_page(image)
     for title in ("Station", FAKE):
-        summary = card(page, title).locator("summary")
+        summary = card(page, title).locator("> summary")
         summary.focus()
         page.keyboard.press("Enter")
         expect(card(page, title)).not_to_have_attribute("open", "")
@@ -97,9 +97,9 @@ def test_cards_collapse_by_keyboard_and_stay_so(image, open_page):
     for title in ("Station", FAKE):
         expect(card(page, title)).not_to_have_attribute("open", "")
     expect(card(page, "Identity")).to_have_attribute("open", "")
-    card(page, FAKE).locator("summary").focus()
+    card(page, FAKE).locator("> summary").focus()
     page.keyboard.press("Space")
-    expect(card(page, FAKE).get_by_role("button", name="Start")).to_be_visible()
+    expect(card(page, FAKE).get_by_role("button", name="Stop")).to_be_visible()
 
 
 def test_collapsed_card_is_stored_before_the_page_can_be_left(image, open_page):

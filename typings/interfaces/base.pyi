@@ -19,6 +19,7 @@ class Interface:
     # Rows of key, unit, decimals, least and most.
     VALUES: ClassVar[tuple[tuple[str, str, int, float | None, float | None], ...]]
     takes_messages: bool | None
+    message_help: str
     fresh_s: int | None
     holds: bool
     usable: bool

@@ -1,0 +1,144 @@
+// The device as the page knows it: its state by keys ("wifi/net/ip"), its log, its commands.
+
+import { Connection } from "./connection.js";
+import { addLine, asText, byId, setNote, setText } from "./dom.js";
+
+export const OFFLINE = "Not connected: sending works again when the connection is back.";
+
+const LOG_LINES = 200;
+
+export let state = {};
+
+let stale = true; // what is shown is from before this connection
+let answerTo = null; // the note beside the last command: the device's error answer belongs there
+let lastLogged = ""; // the newest line that was fetched of the device's log
+let bootTime = 0; // when the device started, by this browser's clock
+const infos = new Set(); // what came as info since then, and is in that log too
+const events = new Map(); // key that passes once -> what takes its value
+const renderers = []; // called after each change
+const requests = []; // {key, resolve, reject} of those that wait for an answer
+
+/** `take(value, keys)` gets the value of a key that is no state. */
+export const on = (key, take) => events.set(key, take);
+
+/** Called after each change of the state or the connection. */
+export const onRender = (render) => renderers.push(render);
+
+export const render = () => renderers.forEach((each) => each());
+
+export const online = () => connection.online;
+
+/** A time of the device's, in seconds since its start, by this browser's clock in ms. */
+export const timeOf = (seconds) => bootTime + seconds * 1000;
+
+/** Seconds from a time of the device's until now. */
+export const ageOf = (seconds) => (Date.now() - timeOf(seconds)) / 1000;
+
+export const log = (text, kind, time) => addLine(byId("log"), text, LOG_LINES, kind, time);
+
+/** What the device calls its commands means nothing to who uses the page. */
+export const plain = (text) => text.replace(/^[a-z]+(_[a-z]+)*: /, "");
+
+/** Sends a command; `note` is where an error shows. Says whether it was sent. */
+export function command(item, args, note) {
+  setNote(note, "");
+  answerTo = note;
+  return connection.send("CMD", item, args);
+}
+
+/** Asks the device; gives the value of `key` in its answer. Fails with an Error that has `field`. */
+export function request(verb, item, args, key) {
+  return new Promise((resolve, reject) => {
+    if (connection.send(verb, item, args)) requests.push({ key, resolve, reject });
+    else reject(new Error(OFFLINE));
+  });
+}
+
+function takeError(text, keys) {
+  const waiting = requests.shift();
+  if (waiting) {
+    waiting.reject(Object.assign(new Error(plain(text)), { field: keys.field }));
+    return;
+  }
+  log(text, "error");
+  if (answerTo) setNote(answerTo, plain(text), true);
+}
+
+/** The device's own log ("12.3 info text", uptime in s), without what is on the page already. */
+function takeLog(lines) {
+  // Index 0 when the device has restarted.
+  for (const line of lines.slice(lines.lastIndexOf(lastLogged) + 1)) {
+    const [, time = "", kind = "info", text = line] = /^([\d.]+) (\w+) (.*)$/.exec(line) || [];
+    if (!infos.delete(text)) log(text, kind, time && `${time} s`);
+  }
+  infos.clear();
+  lastLogged = lines[lines.length - 1];
+}
+
+function takeInfo(text) {
+  infos.add(text);
+  log(text);
+}
+
+on("info", (value) => takeInfo(asText(value)));
+on("error", (value, keys) => takeError(asText(value), keys));
+on("field", () => {});
+on("log", takeLog);
+on("uptime", (value) => (bootTime = Date.now() - value * 1000));
+
+function answer(key, value) {
+  const index = requests.findIndex((each) => each.key === key);
+  if (index < 0) return false;
+  requests.splice(index, 1)[0].resolve(value);
+  return true;
+}
+
+function takeKeys(keys) {
+  if (stale) state = {};
+  stale = false;
+  for (const [key, value] of Object.entries(keys)) {
+    const take = events.get(key);
+    if (answer(key, value)) continue;
+    if (take) take(value, keys);
+    else if (key.endsWith("/msg")) events.get("msg")(value, key.slice(0, -4));
+    else if (value === null) delete state[key];
+    else state[key] = value;
+  }
+  render();
+}
+
+/** A handshake that fails may be one without a session, which a script is not told. */
+async function askForLogin() {
+  try {
+    const session = await (await fetch("api/session")).json();
+    if (!session.authenticated) location.assign("login");
+  } catch {
+    return; // the device is away, not shut
+  }
+}
+
+// Beside the page, wherever that is: behind a proxy it may be in a folder.
+const address = new URL("ws", document.baseURI);
+address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+
+export const connection = new Connection(address.href, {
+  status(text, retry) {
+    setText(byId("connection-state"), text);
+    setText(byId("connection-retry"), retry);
+    byId("retry").hidden = !retry;
+    byId("connection").className = retry ? "lost" : "connected";
+  },
+  open() {
+    if (connection.reason) log("Connected again");
+    stale = true;
+    connection.send("GET", "log", []);
+    render();
+  },
+  close(reason) {
+    log(reason, "error");
+    for (const each of requests.splice(0)) each.reject(new Error(reason));
+    render();
+  },
+  failed: askForLogin,
+  keys: takeKeys,
+});
