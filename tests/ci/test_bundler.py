@@ -11,7 +11,7 @@ PAGE = b'<!doctype html><script src="static/app.js" type="module"></script>'
 MODULES = {
     "page.htm": PAGE,
     "static/app.js": b'import { twice } from "./math.js";\ndocument.title = twice(21);\n',
-    "static/math.js": b'import {\n  one,\n} from "./one.js";\nexport const twice = (n) => 2 * n;\n',
+    "static/math.js": b'import {\n one\n} from "./one.js";\nexport const twice = (n) => 2 * n;\n',
     "static/one.js": b"export const one = 1;\n",
     "static/other.js": b"window.other = 1;\n",
 }
