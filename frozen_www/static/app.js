@@ -1,6 +1,7 @@
 // The device's page. A WebSocket brings the device's state as keys ("wifi/net/ip") and takes
 // commands. An element that shows a key names it in data-key.
 
+import { startBackup } from "./backup.js";
 import { command, connection, onRender, online, render, state } from "./device.js";
 import { asText, byId, setBadge, setText } from "./dom.js";
 import { startInterfaces } from "./interfaces.js";
@@ -58,6 +59,7 @@ onRender(renderState);
 startWifi();
 startInterfaces();
 startSettings();
+startBackup();
 startKeeping();
 
 byId("retry").addEventListener("click", () => connection.open());

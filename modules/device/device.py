@@ -187,11 +187,12 @@ class Device:
             from .commands import Commands
 
             self._commands = Commands(
-                self.hub, self.config, self.wifi, self.equipment, self._reboot, self._apply
+                self.hub, self.config, self.wifi, self.equipment, self._reboot, self.use_settings
             )
         await self._commands.handle(client, message, right or client.request.right)
 
-    def _apply(self, before):
+    def use_settings(self, before):
+        """Use settings that have changed: see `applying.apply`."""
         from .applying import apply
 
         apply(self, before)

@@ -18,10 +18,13 @@ _STOP_MS = const(5000)
 _changing = asyncio.Lock()
 
 
-async def apply(equipment, entries):
+async def apply(equipment, entries, changes=None):
     """Have these interfaces from now on, and after a restart: all of them, or none.
 
     Those whose entry is the same go on as they are.
+
+    Args:
+        changes: other fields of the configuration to change with them, see `Config.set_all`.
 
     Raises:
         ValueError: an entry that is new can't be used; `field` is the option's name.
@@ -31,7 +34,10 @@ async def apply(equipment, entries):
     await _changing.acquire()
     try:
         made = _made(equipment, entries)
-        equipment.config.set("interfaces", entries)
+        changes = dict(changes or {})
+        # None stays: these are the default ones.
+        changes.setdefault("interfaces", entries)
+        equipment.config.set_all(changes)
         equipment.config.save()
         before = equipment.all
         equipment.all = [interface for interface, _ in made]

@@ -31,6 +31,7 @@ def browser():
 EXPECTED = (
     "WebSocket connection to",
     "Failed to load resource: net::ERR_CONNECTION_",
+    "Failed to load resource: the server responded with a status of 400",
     "Failed to load resource: the server responded with a status of 401",
     "Failed to load resource: the server responded with a status of 409",
 )

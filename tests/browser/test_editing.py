@@ -227,3 +227,34 @@ def test_a_device_that_does_not_answer_a_command_is_noticed(image, open_page):
         finally:
             image.send_signal(18)
     expect(status(page)).to_have_text("Connected")
+
+
+@pytest.mark.image(files={"network.json": {"sta": {"ssid": "workshop", "pass": "correct-horse"}}})
+def test_settings_are_saved_to_a_file_and_restored(image, open_page, tmp_path):
+    page = open_page(image)
+    page.locator("#card-backup > summary").click()
+    with page.expect_download() as plain:
+        page.get_by_role("link", name="Download the settings").click()
+    assert json.loads(plain.value.path().read_text())["settings"] == {"sta/ssid": "workshop"}
+    note = page.locator("#backup-form .note")
+    page.get_by_role("button", name="Download with passwords").click()
+    expect(note).to_contain_text("a passphrase has 8 to 64 bytes")
+    page.get_by_label("Passphrase, at least").fill("a long passphrase")
+    with page.expect_download() as sealed:
+        page.get_by_role("button", name="Download with passwords").click()
+    assert "correct-horse" not in sealed.value.path().read_text()
+
+    with connect(image.ws) as client:
+        client.send('["CMD", "set", [{"sta/ssid": "guest", "device/dev": "x"}]]')
+        expect(row(page, "Identity", "Device type")).to_have_text("x")
+    file = tmp_path / "settings.json"
+    sealed.value.save_as(file)
+    page.get_by_label("File to restore").set_input_files(file)
+    page.get_by_label("Passphrase, at least").fill("another passphrase")
+    page.get_by_role("button", name="Restore").click()
+    expect(note).to_contain_text("the passphrase is another")
+    page.get_by_label("Passphrase, at least").fill("a long passphrase")
+    page.get_by_role("button", name="Restore").click()
+    expect(note).to_contain_text("are restored")
+    expect(row(page, "Identity", "Device type")).to_have_text("UNIX")
+    expect(row(page, "Stored settings", "Stored network")).to_have_text("workshop")

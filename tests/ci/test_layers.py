@@ -53,7 +53,7 @@ ROOMS = {
     "equipment": {"log"},
     "interface_edits": {"log"},
     "commands": {"interface_edits", "log", "net", "settings"},
-    "routes": {"access", "commands", "log", "net"},
+    "routes": {"access", "commands", "interface_edits", "log", "net", "settings"},
     "device": {"access", "applying", "commands", "equipment", "hub", "log", "net", "routes"},
 }
 

@@ -38,6 +38,11 @@ _ROUTES = (
     ("/api/state", (("GET", "device.routes.api", "state"),)),
     ("/api/command", (("POST", "device.routes.api", "command"),)),
     (
+        "/api/backup",
+        (("GET", "device.routes.backup", "backup"), ("POST", "device.routes.backup", "sealed")),
+    ),
+    ("/api/restore", (("POST", "device.routes.backup", "restore"),)),
+    (
         "/api/history/<name>/<key>",
         (("GET", "device.routes.history", "history"),),
     ),

@@ -22,19 +22,21 @@ from .together import check as check_together
 
 
 def set_all(config, changes):
-    """See `config.Config.set_all`."""
+    """See `config.Config.set_all`. None for a value stands for the field's default."""
 
     def get(path):
-        return changes[path] if path in changes else config.get(path)
+        value = changes.get(path)
+        return config.get(path) if value is None else value
 
     try:
         # A network before its password, which belongs to it.
         for path in sorted(changes, key=lambda path: path == "sta/pass"):
-            _check(config, path, changes[path])
+            if changes[path] is not None:
+                _check(config, path, changes[path])
             _change(config, path, changes[path])
         for path in sorted(changes):
             try:
-                check_together(path, changes[path], get)
+                check_together(path, get(path), get)
             except ValueError as error:
                 raise BadField(path, str(error))
     except (KeyError, ValueError, MemoryError):
@@ -59,6 +61,10 @@ def _check(config, path, value):
 def _change(config, path, value):
     if config.before is None:
         config.before = json.dumps(config.files), dict(config.values)
+    if value is None:
+        field(path)
+        _forget(config, path)
+        return
     if path == "sta/ssid" and value != config.get(path):
         # A password belongs to its network: it is looked up anew.
         _forget(config, "sta/pass")
@@ -140,8 +146,11 @@ def _put(config, path, value):
 def _forget(config, path):
     head, _, rest = path.partition("/")
     config.values.pop(path, None)
+    if config.files[SECRETS].pop(path, None) is not None:
+        config.changed.add(SECRETS)
     for top in config.objects(path):
-        tree = top.get(head)
+        tree = top.get(head) if rest else top
+        rest = rest or head
         if isinstance(tree, dict) and tree.pop(rest, None) is not None:
             config.changed.add(file_of(path))
 

@@ -212,7 +212,7 @@ class Config:
         self.set_all({path: value})
 
     def set_all(self, changes):
-        """Change fields, a dict by path: all of them, or none. As `set` else.
+        """Change fields, a dict by path: all of them, or none; None stands for the default.
 
         Raises:
             KeyError: there is no such field.
