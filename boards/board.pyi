@@ -24,6 +24,9 @@ CONNECTIONS: int
 SECURE_CONNECTIONS: int
 """How many of them may have TLS."""
 
+TIME_SERVER: str
+"""Who is asked for the time by default; "" for nobody."""
+
 LAN: dict[str, Any] | None
 """The Ethernet interface that the board is known to have: the settings of `device.net.lan`. None
 where only app.json can tell."""
@@ -52,6 +55,12 @@ def local_port(listener: Listener) -> int | None:
 
 def reset() -> None:
     """Restart the device, by order: the start doesn't count as one after a failure."""
+
+def set_name(name: str) -> None:
+    """Be known on networks by this host name, before there is one."""
+
+def set_clock(now: int) -> None:
+    """Set what `time.time()` counts from, by the seconds since 1970."""
 
 def resets() -> int:
     """How often the device was restarted by `reset` since it got its power, or was started."""

@@ -376,10 +376,14 @@ def step():
         raise BuildError(f"{FOLDER} is not there")
     minify = minifier.load()
     foreign = third_party.load()
-    own = bundler.bundle(read_folder(FOLDER), bundler.program())
+    esbuild = bundler.program()
+    files = read_folder(FOLDER)
+    own = bundler.bundle(files, esbuild)
+    # What esbuild has made is as small as it gets.
+    done = {*foreign, *(bundler.entries(files) if esbuild else ())}
     assets = pack(
         {**foreign, **own},
-        lambda name, data: minify(name, data) if name in own else data,
+        lambda name, data: data if name in done else minify(name, data),
     )
     if write_if_changed(OUTPUT, module_text(assets).encode()):
         say("assets: packed from frozen_www, bytes:")

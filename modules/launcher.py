@@ -2,13 +2,15 @@
 
 import gc
 
-import apps
 import board
 import heap
 from device.log import log
 from device.settings.config import Config
-from lazy import add_user_folders
+from lazy import add_user_folders, unload
 from transport import close_all
+
+# The device's own app.
+DEVICE = "demo"
 
 
 def main():
@@ -53,14 +55,14 @@ def _run(config, boot=None):
         from device.startup import recovery
 
         text = f"safe mode: {boot.safe}\n{recovery.last()}"
-    elif name == apps.DEVICE:
+    elif name == DEVICE:
         text = None
     else:
         # Before the app: it may leave no memory for an import.
         from device.startup import recovery
 
         try:
-            running = apps.load(name)(config)
+            running = _load(name)(config)
             if hasattr(running, "throw"):  # of an `async def app_main`
                 import asyncio
 
@@ -77,4 +79,13 @@ def _run(config, boot=None):
         if boot:
             boot.start()
     # The device's own app, which brings up the access point and the page.
-    apps.load(apps.DEVICE)(config, text)
+    _load(DEVICE)(config, text)
+
+
+def _load(name):
+    # What finds apps has found this one, and is let go.
+    import apps
+
+    app_main = apps.load(name)
+    unload("apps")
+    return app_main

@@ -36,11 +36,12 @@ def load(path, name):
 
 
 def unload(path):
-    """Let go of a module in a package that nothing refers to: its memory is free again."""
+    """Let go of a module that nothing refers to: its memory is free again."""
     if path in sys.modules:
         package, _, name = path.rpartition(".")
         del sys.modules[path]
-        delattr(sys.modules[package], name)
+        if package in sys.modules:
+            delattr(sys.modules[package], name)
 
 
 def loader(namespace, table, package=None):

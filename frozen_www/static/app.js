@@ -50,6 +50,7 @@ function renderState() {
     if (element.classList.contains("badge")) setBadge(element, value ? "on" : "", text);
     else setText(element, text || empty);
   }
+  if (state.host) byId("host").href = `http://${state.host}/`;
   document.title = state.iam || "Device";
   byId("recovery").hidden = !state.recovery;
   for (const button of document.querySelectorAll("[data-online]")) button.disabled = !online();

@@ -28,13 +28,25 @@ export const render = () => renderers.forEach((each) => each());
 
 export const online = () => connection.online;
 
-/** A time of the device's, in seconds since its start, by this browser's clock in ms. */
-export const timeOf = (seconds) => bootTime + seconds * 1000;
+/** A time of the device's, in seconds since its start, in ms since 1970: by its own clock, if that
+ * is right. */
+export const timeOf = (seconds) =>
+  state.boot_time ? (state.boot_time + seconds) * 1000 : bootTime + seconds * 1000;
 
 /** Seconds from a time of the device's until now. */
-export const ageOf = (seconds) => (Date.now() - timeOf(seconds)) / 1000;
+export const ageOf = (seconds) => (Date.now() - bootTime) / 1000 - seconds;
 
-export const log = (text, kind, time) => addLine(byId("log"), text, LOG_LINES, kind, time);
+/** Date and time as people write it, in the device's time zone if it has one. */
+export function asTime(time, options = { timeStyle: "medium" }) {
+  try {
+    return new Date(time).toLocaleString([], { ...options, timeZone: state.time_zone });
+  } catch {
+    return new Date(time).toLocaleString([], options); // no such zone
+  }
+}
+
+export const log = (text, kind, time = Date.now()) =>
+  addLine(byId("log"), text, LOG_LINES, kind, asTime(time));
 
 /** What the device calls its commands means nothing to who uses the page. */
 export const plain = (text) => text.replace(/^[a-z]+(_[a-z]+)*: /, "");
@@ -69,7 +81,7 @@ function takeLog(lines) {
   // Index 0 when the device has restarted.
   for (const line of lines.slice(lines.lastIndexOf(lastLogged) + 1)) {
     const [, time = "", kind = "info", text = line] = /^([\d.]+) (\w+) (.*)$/.exec(line) || [];
-    if (!infos.delete(text)) log(text, kind, time && `${time} s`);
+    if (!infos.delete(text)) log(text, kind, timeOf(Number(time)));
   }
   infos.clear();
   lastLogged = lines[lines.length - 1];
@@ -84,7 +96,17 @@ on("info", (value) => takeInfo(asText(value)));
 on("error", (value, keys) => takeError(asText(value), keys));
 on("field", () => {});
 on("log", takeLog);
-on("uptime", (value) => (bootTime = Date.now() - value * 1000));
+on("uptime", (value, keys) => {
+  bootTime = Date.now() - value * 1000;
+  // Who has no time of its own takes this computer's.
+  if ("time_source" in keys && keys.time_source !== "server") setTime(keys.boot_time);
+});
+
+function setTime(known) {
+  const now = Math.round(Date.now() / 1000);
+  if (known === null || Math.abs(known * 1000 - bootTime) > 5000)
+    connection.send("CMD", "set_time", [now]);
+}
 
 function answer(key, value) {
   const index = requests.findIndex((each) => each.key === key);
@@ -131,6 +153,7 @@ export const connection = new Connection(address.href, {
   open() {
     if (connection.reason) log("Connected again");
     stale = true;
+    connection.send("GET", "time", []);
     connection.send("GET", "log", []);
     render();
   },

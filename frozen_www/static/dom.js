@@ -41,10 +41,8 @@ export function setNote(note, text, bad = false) {
   setText(note, text);
 }
 
-const clock = (time) => new Date(time).toTimeString().slice(0, 8);
-
 /** Appends a line, drops the oldest above `most`, stays at the end unless it was scrolled up. */
-export function addLine(list, text, most, kind = "info", time = clock(Date.now())) {
+export function addLine(list, text, most, kind = "info", time = "") {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 8;
   const line = element("div", time ? [element("time", time), text] : text, { class: kind });
   list.append(line);

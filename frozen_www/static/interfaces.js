@@ -4,6 +4,7 @@ import { Charts } from "./chart.js";
 import {
   OFFLINE,
   ageOf,
+  asTime,
   command,
   on,
   onRender,
@@ -109,7 +110,8 @@ class InterfaceCard {
 
   receive(value) {
     if (!this.received && !this.pin) this.addMessages();
-    if (this.received) addLine(this.received, asText(value), MESSAGE_LINES);
+    if (this.received)
+      addLine(this.received, asText(value), MESSAGE_LINES, "info", asTime(Date.now()));
   }
 
   takesMessages() {
@@ -143,8 +145,7 @@ class InterfaceCard {
     let text = (error || "").replace(/^interface \S+: /, "");
     const since = this.state("failing_since");
     if (text && since !== undefined) {
-      const time = new Date(timeOf(since)).toLocaleTimeString();
-      text += ` – since ${time}, ${asAge(ageOf(since))} ago`;
+      text += ` – since ${asTime(timeOf(since))}, ${asAge(ageOf(since))} ago`;
     }
     const again = this.state("retry_at");
     if (text && again !== undefined) text += `; next try in ${asAge(-ageOf(again))}`;

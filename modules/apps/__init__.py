@@ -7,9 +7,7 @@
 from device.settings.config import is_app_name
 from lazy import add_user_folders
 
-DEVICE = "demo"
-
-_FROZEN = (DEVICE, "echoserver")
+_FROZEN = ("demo", "echoserver")
 
 
 class AppError(Exception):

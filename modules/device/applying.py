@@ -27,6 +27,8 @@ def apply(device, before):
     device.hub.update({"restart_needed": bool(pending) or None})
     if "device/dev" in before:
         device.hub.update({"dev": config.get("device/dev")})
+    if "time/zone" in before:
+        device.hub.update({"time_zone": config.get("time/zone") or None})
     if "http/names" in before or "http/proxy" in before:
         device.guard.reread()
     if "sta/ssid" in before or "sta/pass" in before:

@@ -10,8 +10,9 @@ import json
 from asyncio import create_task, sleep_ms
 
 import board
+import clock
 from httpd.errors import ENOSPC
-from interfaces.base import NotRunning, QueueFull
+from interfaces.errors import NotRunning, QueueFull
 from micropython import const
 from strict_json import loads
 from websockets import ConnectionClosed
@@ -69,6 +70,8 @@ _ITEMS = (
     ("CMD", "scan", "scan", 0, 0, _SETTINGS),
     ("CMD", "test_new_sta", "test_new_sta", 1, 2, _SETTINGS),
     ("CMD", "store_new_sta", "store_new_sta", 1, 2, _SETTINGS),
+    ("GET", "time", "get_time", 0, 0, _READ),
+    ("CMD", "set_time", "set_time", 1, 1, _CONTROL),
     ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
     ("GET", "config", "get_config", 0, 1, _SETTINGS),
     ("CMD", "set", "set_fields", 1, 2, _SETTINGS),
@@ -315,6 +318,19 @@ class Commands:
         for key in changes:
             used = "and used" if field(key)[5] else "and will be used after a reboot"
             self._hub.info(f"{key} is saved {used}")
+
+    async def _get_time(self, client):
+        state = self._hub.state
+        return {
+            "uptime": clock.seconds(),
+            "boot_time": state.get("boot_time"),
+            "time_source": state.get("time_source"),
+        }
+
+    async def _set_time(self, client, now):
+        from .wallclock import take
+
+        take(self._hub, now, "page")
 
     async def _reboot(self, client):
         self._hub.info("Rebooting")

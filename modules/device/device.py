@@ -21,6 +21,7 @@ from .log import log, report
 from .net import keep_running
 from .net.wifi import Wifi
 from .routes.table import make_server
+from .settings.names import host_name
 
 # Largest WebSocket message taken from a client; beyond it 1009. Commands are at most
 # commands.MAX_COMMAND, what lies between gets an error.
@@ -63,8 +64,11 @@ class Device:
         )
         self.group.own = board.keeps_place
         self.hub = hub = Hub()
+        host = host_name(config.get("device/iam"))
+        board.set_name(host)
         hub.update(
             {
+                "host": host + ".local",
                 "iam": config.get("device/iam"),
                 "dev": config.get("device/dev"),
                 "version": build_info.VERSION,
@@ -89,6 +93,9 @@ class Device:
         self._restarting = None
         self.pending = {}
         self.make_home()
+        zone = config.get("time/zone")
+        if zone:
+            hub.update({"time_zone": zone})
         self.access = Access(self._revoked, config.forced("access/opened"))
         self.sockets = Server(
             self._serve_client,
@@ -121,6 +128,10 @@ class Device:
         if self.lan is not None:
             self.lan.start()
         parts = [part for part in (self.wifi, self.lan) if part is not None]
+        if config.get("time/server"):
+            from .net.ntp import Ntp
+
+            parts.append(Ntp(config, self._online, self.take_time))
         tasks = [asyncio.create_task(keep_running(part)) for part in parts] + [equipment]
         if self.home is not None:
             self.homing = asyncio.create_task(keep_running(self.home))
@@ -190,6 +201,12 @@ class Device:
                 self.hub, self.config, self.wifi, self.equipment, self._reboot, self.use_settings
             )
         await self._commands.handle(client, message, right or client.request.right)
+
+    def take_time(self, now, source="server"):
+        """Note what time it is: see `wallclock.take`."""
+        from .wallclock import take
+
+        take(self.hub, now, source)
 
     def use_settings(self, before):
         """Use settings that have changed: see `applying.apply`."""

@@ -158,7 +158,7 @@ def _checked(entry):
 
 def kinds():
     """The kinds that are frozen: [{"type", "title"}]."""
-    return [_describe(name, False) for name in sorted(interfaces.TYPES)]
+    return [_describe(name, False) for name, _ in interfaces.TYPES]
 
 
 def kind(name):

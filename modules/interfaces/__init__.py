@@ -9,7 +9,7 @@ and the options of its type:
         {"name": "relay", "type": "gpio", "pin": 4, "start": false}
     ]
 
-A type is a key of `TYPES`, or the dotted name of a class derived from `interfaces.base.Interface`
+A type is one of `TYPES`, or the dotted name of a class derived from `interfaces.base.Interface`
 in a module or package of the device's filesystem: "thermometer.Thermometer".
 """
 
@@ -20,18 +20,16 @@ from lazy import add_user_folders
 
 from interfaces.base import Interface
 
-# type -> its class; the module is imported when an interface of that type is first made.
-TYPES = {
-    "echo": "interfaces.echo.Echo",
-    "uart": "interfaces.uart.Uart",
-    "gpio": "interfaces.gpio.Gpio",
-    "adc": "interfaces.adc.Adc",
-    "pwm": "interfaces.pwm.Pwm",
-    "counter": "interfaces.counter.PulseCounter",
-}
-
-# What a device without "interfaces" in app.json has.
-DEFAULT = ({"name": "fake_interface", "type": "echo"},)
+# Type, its class; the module is imported when an interface of that type is first made. Literals,
+# which stay in flash.
+TYPES = (
+    ("adc", "interfaces.adc.Adc"),
+    ("counter", "interfaces.counter.PulseCounter"),
+    ("echo", "interfaces.echo.Echo"),
+    ("gpio", "interfaces.gpio.Gpio"),
+    ("pwm", "interfaces.pwm.Pwm"),
+    ("uart", "interfaces.uart.Uart"),
+)
 
 # A chip has two free UARTs and some 20 pins; each interface costs a task and a card on the page.
 INTERFACES_MAX = 16
@@ -111,7 +109,7 @@ def entries_of(configs, report):
     What is not a list, or too many, is left out, and `report(text)` called with the reason.
     """
     if configs is None:
-        return list(DEFAULT)
+        return [{"name": "fake_interface", "type": "echo"}]
     if not isinstance(configs, list):
         report("interfaces must be a list")
         return []
@@ -145,7 +143,7 @@ def check_all(configs, known=()):
         if name in names:
             raise BadField("name", f"interface {name}: there are two of that name")
         names.add(name)
-        if not isinstance(type_name, str) or not (type_name in TYPES or "." in type_name):
+        if not isinstance(type_name, str) or not (_path(type_name) or "." in type_name):
             raise BadField("type", f"interface {name}: unknown type {type_name}")
 
 
@@ -201,11 +199,12 @@ def class_of(type_name):
     """
     if not isinstance(type_name, str) or not type_name:
         raise BadField("type", "type is missing")
-    module_name, dot, class_name = TYPES.get(type_name, type_name).rpartition(".")
+    path = _path(type_name)
+    module_name, dot, class_name = (path or type_name).rpartition(".")
     # The import must not be led out of the search path by a name with other characters.
     if not dot or not _consists_of(module_name, "_."):
         raise BadField("type", f"unknown type {type_name}")
-    if type_name not in TYPES:
+    if not path:
         add_user_folders()
     try:
         module = __import__(module_name, None, None, (class_name,))
@@ -217,3 +216,10 @@ def class_of(type_name):
     if not isinstance(found, type) or not issubclass(found, Interface):
         raise ValueError(f"{type_name} is not a class derived from interfaces.base.Interface")
     return found
+
+
+def _path(type_name):
+    for name, path in TYPES:
+        if name == type_name:
+            return path
+    return None

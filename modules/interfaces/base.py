@@ -60,14 +60,6 @@ def _import_values():
     _values = values
 
 
-class NotRunning(RuntimeError):
-    """A text was sent to an interface that is stopped."""
-
-
-class QueueFull(RuntimeError):
-    """A text was sent while as many as are kept were waiting."""
-
-
 class Interface:
     """One configured piece of hardware.
 
@@ -241,6 +233,8 @@ class Interface:
             QueueFull: it has not taken the messages before.
         """
         if not self.running:
+            from .errors import NotRunning
+
             raise NotRunning(f"{self.name} is not running")
         if self.takes_messages is False:
             raise ValueError(f"{self.name} takes no messages")
@@ -253,6 +247,8 @@ class Interface:
             raise ValueError("a message must be valid Unicode")
         self.check(text)
         if len(self._queue) >= QUEUE_LIMIT:
+            from .errors import QueueFull
+
             raise QueueFull(f"{self.name} is busy: {QUEUE_LIMIT} messages are waiting")
         self._queue.append(text)
         self._arrived.set()

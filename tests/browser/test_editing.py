@@ -134,7 +134,8 @@ def test_values_have_units_and_charts(image, open_page):
         card(page, "Tank").get_by_role("link", name="Value as CSV").click()
     assert download.value.suggested_filename == "tank-value.csv"
     lines = download.value.path().read_text().splitlines()
-    assert lines[0] == "seconds,value" and re.fullmatch(r"\d+,\d\.\d+", lines[-1])
+    assert lines[0] == "time,seconds,value"
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ,\d+,\d\.\d+", lines[-1])
 
 
 def test_a_message_that_is_no_json_changes_nothing(image, open_page):

@@ -50,11 +50,23 @@ ROOMS = {
     "net": {"log", "settings"},
     "hub": {"log"},
     "applying": {"net", "settings"},
+    "wallclock": set(),
     "equipment": {"log"},
     "interface_edits": {"log"},
-    "commands": {"interface_edits", "log", "net", "settings"},
-    "routes": {"access", "commands", "interface_edits", "log", "net", "settings"},
-    "device": {"access", "applying", "commands", "equipment", "hub", "log", "net", "routes"},
+    "commands": {"interface_edits", "log", "net", "settings", "wallclock"},
+    "routes": {"access", "commands", "interface_edits", "log", "net", "settings", "wallclock"},
+    "device": {
+        "access",
+        "applying",
+        "commands",
+        "equipment",
+        "hub",
+        "log",
+        "net",
+        "routes",
+        "settings",
+        "wallclock",
+    },
 }
 
 # Bytes in, bytes and events out.

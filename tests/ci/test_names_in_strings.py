@@ -67,7 +67,7 @@ def all_named():
         yield from named(ast.parse(file.read_text()), package)
     tree = ast.parse((MODULES / "apps/__init__.py").read_text())
     for node in tree.body:
-        if isinstance(node, ast.Assign) and node.targets[0].id in ("DEVICE", "_FROZEN"):
+        if isinstance(node, ast.Assign) and node.targets[0].id == "_FROZEN":
             values = getattr(node.value, "elts", [node.value])
             for value in values:
                 if isinstance(value, ast.Constant):

@@ -21,6 +21,7 @@ WHOLE = {
     "httpd",
     "interfaces",
     "interfaces.base",
+    "interfaces.errors",
     "websockets",
     "websockets.asyncio",
     "websockets.asyncio.client",

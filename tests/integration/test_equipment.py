@@ -275,6 +275,7 @@ async def test_numbers_have_a_history(image):
     table = history("tank/value.csv")
     assert table.headers["content-disposition"] == 'attachment; filename="tank-value.csv"'
     lines = table.body.decode().split("\r\n")
-    assert lines[0] == "seconds,value" and lines[-1] == "" and lines[-2].endswith(",1200")
+    assert lines[0] == "time,seconds,value" and lines[-1] == "" and lines[-2].endswith(",1200")
+    assert lines[-2].startswith(",")  # nobody has told the time
     for missing in ("tank/other", "nobody/value", "fake/value.csv", "door/direction"):
         assert history(missing).status == 404

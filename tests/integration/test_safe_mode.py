@@ -35,6 +35,9 @@ VALUES = {
     "https/redirect": True,
     "https/hsts": 1,
     "portal/dns_port": 0,
+    "time/server": "203.0.113.1",
+    "time/port": 1,
+    "time/zone": "Nowhere",
     "websocket/ip": "203.0.113.1",
     "websocket/port": 80,
     "home/ip": "203.0.113.1",
@@ -76,7 +79,7 @@ FIELDS = """
 import json
 import device.settings.config as config
 
-print(json.dumps([field[0] for field in config._FIELDS]))
+print(json.dumps([field[0] for field in config.FIELDS]))
 """
 
 

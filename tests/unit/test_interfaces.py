@@ -12,9 +12,8 @@ from interfaces.base import (
     MESSAGE_LIMIT,
     QUEUE_LIMIT,
     Interface,
-    NotRunning,
-    QueueFull,
 )
+from interfaces.errors import NotRunning, QueueFull
 from interfaces.history import SAMPLES, VALUES_MAX, History
 from interfaces.lines import LINE_LIMIT, Lines
 from interfaces.values import DEPTH_LIMIT, KEYS_LIMIT, SIZE_LIMIT, carried

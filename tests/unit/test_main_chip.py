@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
-import apps
 import board
+import launcher
 from device.startup import boot, recovery
 from helpers import Store, Watchdog
 
@@ -28,13 +28,13 @@ class Chip:
         self.store = Store()
 
     def __enter__(self):
-        self.load, apps.load = apps.load, self.find
+        self.load, launcher._load = launcher._load, self.find
         self.path, recovery.PATH = recovery.PATH, "traceback.txt"
         board.chip = self
         return self
 
     def __exit__(self, *error):
-        apps.load, recovery.PATH = self.load, self.path
+        launcher._load, recovery.PATH = self.load, self.path
         board.chip = None
         sys.modules.pop("main", None)
 

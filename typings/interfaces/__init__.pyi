@@ -3,8 +3,7 @@ from typing import Any
 
 from .base import Interface
 
-TYPES: dict[str, str]
-DEFAULT: tuple[dict[str, Any], ...]
+TYPES: tuple[tuple[str, str], ...]
 INTERFACES_MAX: int
 NAME_MAX: int
 RESERVED_NAMES: tuple[str, ...]
@@ -18,7 +17,7 @@ def create(
 def class_of(type_name: str) -> type[Interface]: ...
 def claims_of(interface: Interface, taken: dict[str, str]) -> list[str]: ...
 def entries_of(
-    configs: list[dict[str, Any]] | None, report: Callable[[str], object]
+    configs: list[dict[str, Any]] | None, report: Callable[[str], object] | None
 ) -> list[dict[str, Any]]: ...
 def check_all(configs: list[dict[str, Any]], known: Sequence[Any] = ()) -> None: ...
 def describe(interfaces: Sequence[Interface]) -> list[dict[str, Any]]: ...

@@ -8,9 +8,6 @@ RETRY_FIRST_S: int
 RETRY_LAST_S: int
 SOUND_S: int
 
-class NotRunning(RuntimeError): ...
-class QueueFull(RuntimeError): ...
-
 class Interface:
     type: str
     title: str

@@ -19,6 +19,9 @@ SECURE_CONNECTIONS = 16
 
 LAN = None
 
+# A computer may have no network at all, and looks for names for seconds then.
+TIME_SERVER = ""
+
 # Set by websock.py from the program's arguments, before the device's modules are imported.
 chip = None
 overrides = {}
@@ -78,6 +81,15 @@ def reset():
         chip.store.remove("starts")
     os.putenv(_RESETS, str(resets() + 1))
     machine.reset()
+
+
+def set_name(name):
+    """Simulated, as the network is."""
+    network.hostname(name)
+
+
+def set_clock(now):
+    """The computer's clock is its own."""
 
 
 def resets():

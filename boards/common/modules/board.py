@@ -1,6 +1,7 @@
 """What differs between boards; here a chip of the ESP32 family. See boards/board.pyi."""
 
 import sys
+import time
 
 import chip
 import esp32
@@ -24,6 +25,8 @@ SECURE_CONNECTIONS = 6 if "SPIRAM" in MACHINE else 2
 # A board's Ethernet is wired as its app.json says; only the emulator's is known.
 LAN = {"phy": "DP83848", "address": 1} if "QEMU" in MACHINE else None
 
+TIME_SERVER = "pool.ntp.org"
+
 overrides = {}
 
 # MALLOC_CAP_INTERNAL of ESP-IDF's esp_heap_caps.h.
@@ -31,9 +34,6 @@ _INTERNAL = const(1 << 11)
 
 # Marks the count of resets in the RTC's memory.
 _RESETS = b"websock"
-
-# Before an interface comes up, which takes over the name: <IAM>.local answers (mDNS, DHCP).
-network.hostname(IAM)
 
 
 def extend(server, group):
@@ -63,6 +63,17 @@ def reset():
     chip.store.remove("starts")
     machine.RTC().memory(_RESETS + (resets() + 1).to_bytes(4, "big"))
     machine.reset()
+
+
+def set_name(name):
+    """Before an interface comes up, which takes it over: <name>.local answers (mDNS, DHCP)."""
+    network.hostname(name[:32])
+
+
+def set_clock(now):
+    """The RTC's, whose epoch is 2000."""
+    year, month, day, hour, minute, second, weekday, _ = time.gmtime(now - 946_684_800)
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
 
 def resets():

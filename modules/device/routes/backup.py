@@ -14,7 +14,7 @@ from os import urandom
 from cryptolib import aes
 from fields import BadField
 from httpd import HTTPError, Response
-from interfaces import DEFAULT
+from interfaces import entries_of
 from strict_json import loads
 
 import build_info
@@ -128,7 +128,7 @@ async def _apply(device, changes):
 
     entries = changes["interfaces"]
     if entries is None:
-        entries = list(DEFAULT)
+        entries = entries_of(None, None)
     elif not isinstance(entries, list):
         raise BadField("interfaces", "must be a list")
     try:

@@ -12,7 +12,8 @@ _PIECE = 32
 
 def history(device, request, name, key):
     """GET /api/history/<interface>/<value>: {"begin", "interval", "now", "samples"}, times in
-    seconds since the device's start; with .csv behind it lines of time and value."""
+    seconds since the device's start; with .csv behind it lines of the time of day, if it is known,
+    that time and the value."""
     as_csv = key.endswith(".csv")
     if as_csv:
         key = key[:-4]
@@ -25,7 +26,8 @@ def history(device, request, name, key):
     if not as_csv:
         return Response(_json(found), 200, "application/json", _NO_STORE)
     disposition = ("Content-Disposition", f'attachment; filename="{name}-{key}.csv"')
-    return Response(_lines(found, key), 200, _CSV, _NO_STORE + (disposition,))
+    boot_time = device.hub.state.get("boot_time")
+    return Response(_lines(found, key, boot_time), 200, _CSV, _NO_STORE + (disposition,))
 
 
 def _text(value):
@@ -46,11 +48,14 @@ def _json(found):
     yield (text + "]}").encode()
 
 
-def _lines(found, key):
-    text = f"seconds,{key}\r\n"
+def _lines(found, key, boot_time):
+    from ..wallclock import iso
+
+    text = f"time,seconds,{key}\r\n"
     count = 0
     for at, value in found.rows():
-        text += f"{at},{'' if value is None else _text(value)}\r\n"
+        text += "" if boot_time is None else iso(boot_time + at)
+        text += f",{at},{'' if value is None else _text(value)}\r\n"
         count += 1
         if count % _PIECE == 0:
             yield text.encode()

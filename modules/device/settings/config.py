@@ -61,6 +61,9 @@ FIELDS = (
     ("home/key", "digest", 0, 64, "", True, "Or SHA-256 of the relay's public key"),
     ("home/ping_interval", "number", 0.1, 3600, 20, True, "Seconds between signs of life"),
     ("home/ping_timeout", "number", 0.1, 3600, 20, True, "Seconds until it counts as gone"),
+    ("time/server", "text", 0, 64, None, False, "Time server; empty: none"),  # the board's
+    ("time/port", "integer", 1, 65535, 123, False, "Its port"),
+    ("time/zone", "text", 0, 40, "", True, "As Europe/Berlin, for pages; empty: the browser's"),
     ("interfaces", "list", 0, 0, None, True, ""),  # None: the interfaces package's default
     ("limits/connections", "integer", 1, 1000, None, False, "Clients at a time"),  # the board's
     ("limits/secure_connections", "integer", 1, 1000, None, False, "Those with HTTPS"),  # likewise
@@ -135,6 +138,8 @@ def _default(path):
         return board.IAM
     if path == "device/dev":
         return board.DEV
+    if path == "time/server":
+        return board.TIME_SERVER
     if path == "limits/connections":
         return board.CONNECTIONS
     if path == "limits/secure_connections":

@@ -10,6 +10,7 @@ _GROUPS = (
     ("home", "Phone home"),
     ("http", "Web server"),
     ("https", "HTTPS"),
+    ("time", "Time"),
     ("portal", "Captive portal"),
     ("websocket", "WebSocket server"),
     ("limits", "Limits"),
