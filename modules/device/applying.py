@@ -31,7 +31,11 @@ def apply(device, before):
         device.hub.update({"time_zone": config.get("time/zone") or None})
     if "http/names" in before or "http/proxy" in before:
         device.guard.reread()
-    if "sta/ssid" in before or "sta/pass" in before:
+    if "ap/mode" in before and config.get("ap/mode") == "always" and device.wifi.address is None:
+        from .net.wifi_start import start_access_point
+
+        start_access_point(device.wifi)
+    if any([path.startswith("sta/") for path in before]):
         device.wifi.reread()
     # The relay's rights are asked for with each of its messages.
     if any([path.startswith("home/") and path != "home/rights" for path in before]):

@@ -18,7 +18,7 @@ from strict_json import loads
 from websockets import ConnectionClosed
 
 from .log import lines, report
-from .net.wifi import WifiError
+from .net.wifi_errors import WifiError, require_station
 from .settings.config import field
 from .settings.credentials import check
 from .settings.rights import RIGHTS
@@ -72,6 +72,9 @@ _ITEMS = (
     ("CMD", "store_new_sta", "store_new_sta", 1, 2, _SETTINGS),
     ("GET", "time", "get_time", 0, 0, _READ),
     ("CMD", "set_time", "set_time", 1, 1, _CONTROL),
+    ("CMD", "join_sta", "join_sta", 1, 2, _SETTINGS),
+    ("CMD", "forget_sta", "forget_sta", 1, 1, _SETTINGS),
+    ("CMD", "order_sta", "order_sta", 1, 1, _SETTINGS),
     ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
     ("GET", "config", "get_config", 0, 1, _SETTINGS),
     ("CMD", "set", "set_fields", 1, 2, _SETTINGS),
@@ -231,7 +234,7 @@ class Commands:
         return _SAVED
 
     async def _scan(self, client):
-        self._wifi.require_station()
+        require_station(self._wifi)
         self._hub.info("Looking for networks")
         networks = await self._wifi.scan()
         # Everybody's list changes, so that two pages don't scan twice.
@@ -241,21 +244,46 @@ class Commands:
         ssid = _text(ssid, "the SSID")
         password = _text(password, "the password")
         check(ssid, password)
-        self._wifi.require_station()
+        require_station(self._wifi)
         # It takes up to half a minute: the client must be able to go on meanwhile.
-        create_task(self._test(client, ssid, password))
+        create_task(self._test(client, "test_new_sta", ssid, password))
 
-    async def _test(self, client, ssid, password):
+    async def _join_sta(self, client, ssid, password=""):
+        ssid = _text(ssid, "the SSID")
+        password = _text(password, "the password")
+        check(ssid, password)
+        require_station(self._wifi)
+        create_task(self._test(client, "join_sta", ssid, password))
+
+    async def _test(self, client, item, ssid, password):
         self._hub.info("Testing network " + ssid)
         try:
-            good, reason = await self._wifi.test(ssid, password, self._part)
-        except WifiError as error:
+            if item == "join_sta":
+                from .net.wifi_orders import join
+
+                good, reason = await join(self._wifi, ssid, password, self._part)
+            else:
+                good, reason = await self._wifi.test(ssid, password, self._part)
+        except (WifiError, OSError) as error:
             try:
-                await client.send(json.dumps({"error": f"test_new_sta: {error}"}))
+                await client.send(json.dumps({"error": f"{item}: {error}"}))
             except ConnectionClosed:
                 pass
             return
-        self._hub.info(f"Network {ssid}: " + ("works" if good else reason))
+        works = "works and is saved" if item == "join_sta" else "works"
+        self._hub.info(f"Network {ssid}: " + (works if good else reason))
+
+    async def _forget_sta(self, client, ssid):
+        from .net.wifi_orders import forget
+
+        forget(self._wifi, _text(ssid, "the SSID"))
+        return {"saved": "networks"}
+
+    async def _order_sta(self, client, ssids):
+        from .net.wifi_orders import order
+
+        order(self._wifi, ssids)
+        return {"saved": "networks"}
 
     async def _part(self):
         """Tell those who are on the station's network that they are cut off now."""

@@ -90,7 +90,7 @@ class Device:
             self.lan = Lan(config, hub.update, log, self._network_changed)
             hub.update(self.lan.status())
         self._commands = None
-        self._restarting = None
+        self._restarting = self._names = None
         self.pending = {}
         self.make_home()
         zone = config.get("time/zone")
@@ -135,14 +135,11 @@ class Device:
         tasks = [asyncio.create_task(keep_running(part)) for part in parts] + [equipment]
         if self.home is not None:
             self.homing = asyncio.create_task(keep_running(self.home))
-        names = None
-        if config.get("portal/dns_port") and self.wifi.address:
-            from .net.portal import resolve
-
-            names = resolve(config, self.wifi)
+        self._open_portal()
+        self.wifi.opened = self._open_portal
         board.extend(self.web, self.group)
         gc.collect()
-        board.ready(http, sockets, https, names)
+        board.ready(http, sockets, https, self._names)
         try:
             await suspend(core.TaskQueue())  # which nobody wakes
         finally:
@@ -172,6 +169,13 @@ class Device:
                 raise
             log("error", str(error))
             return None
+
+    def _open_portal(self):
+        # The access point's DNS, once there is one.
+        if self._names is None and self.config.get("portal/dns_port") and self.wifi.address:
+            from .net.portal import resolve
+
+            self._names = resolve(self.config, self.wifi)
 
     def _listen_with_tls(self):
         from .routes.https import Redirect, listen

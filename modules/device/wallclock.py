@@ -38,5 +38,5 @@ def iso(seconds):
 
     # MicroPython's epoch is 2000 on chips.
     epoch = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
-    fields = time.gmtime(seconds - epoch)[:6]
-    return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*fields)
+    year, month, day, hour, minute, second = time.gmtime(seconds - epoch)[:6]
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"

@@ -5,8 +5,9 @@ import json
 
 import machine
 import network
-from device.net import wifi
-from device.net.wifi import Wifi, WifiError
+from device.net import wifi, wifi_orders, wifi_start
+from device.net.wifi import Wifi
+from device.net.wifi_errors import WifiError
 from device.settings import config, credentials
 from helpers import raises_later, refusal, until
 
@@ -60,8 +61,7 @@ class Config(config.Config):
         super().__init__(overrides)
         self.saved = None
         self.error = None
-        for name, value in values.items():
-            self.set(name.replace("_", "/", 1), value)
+        self.set_all({name.replace("_", "/", 1): value for name, value in values.items()})
 
     def save(self):
         if self.error:
@@ -148,8 +148,8 @@ async def test_first_boot_makes_an_access_point_of_its_own():
         assert ap.config("essid") == name
         assert ap.config("authmode") == network.AUTH_WPA2_PSK
         password = device.config.saved["ap/password"]
-        assert len(password) == wifi.PASSWORD_LENGTH
-        assert all(c in wifi.PASSWORD_ALPHABET for c in password)
+        assert len(password) == wifi_start.PASSWORD_LENGTH
+        assert all(c in wifi_start.PASSWORD_ALPHABET for c in password)
         assert device.state["wifi/ap/active"] is True
         assert device.state["wifi/ap/ssid"] == name
         assert device.state["wifi/net/active"] is True
@@ -254,7 +254,8 @@ async def test_the_stored_network_is_joined_and_its_state_published():
         }
         for key in expected:
             assert device.state[key] == expected[key], key
-        assert device.state == device.wifi.status()
+        status = device.wifi.status()
+        assert device.state == {key: status[key] for key in status if status[key] is not None}
         count = len(device.published)
         await asyncio.sleep_ms(100)
         # Nothing changed, nothing published.
@@ -277,7 +278,7 @@ async def test_a_network_that_vanishes_and_comes_back():
 async def test_a_failure_is_logged_once():
     await reset()
     async with Device(sta_ssid="workshop", sta_pass="wrong-horse") as device:
-        await until(lambda: device.wifi._failures > 3)
+        await until(lambda: device.wifi.failures > 3)
         failures = [line for line in device.lines if "wrong password" in line]
         assert len(failures) == 1, device.lines
 
@@ -288,13 +289,13 @@ async def test_the_pause_between_attempts_grows():
     air(GUEST)
     pauses = []
     for failures in (1, 2, 3, 5, 6, 1000):
-        device.wifi._failures = failures
+        device.wifi.failures = failures
         pauses.append(device.wifi._pause())
     assert pauses == [2000, 4000, 8000, 32_000, 60_000, 60_000]
     air(GUEST, stations=[PHONE])
-    device.wifi._failures = 1
+    device.wifi.failures = 1
     assert device.wifi._pause() == 30_000
-    device.wifi._failures = 1000
+    device.wifi.failures = 1000
     assert device.wifi._pause() == 60_000
 
 
@@ -302,13 +303,13 @@ async def test_the_radio_is_left_to_the_access_point_between_attempts():
     await reset()
     air(WORKSHOP, GUEST, stations=[PHONE], delay_ms=2)
     async with Device(sta_ssid="workshop", sta_pass="wrong-horse") as device:
-        await until(lambda: device.wifi._failures == 1)
+        await until(lambda: device.wifi.failures == 1)
         # Only a station that is not joining finds something; the pause is 400 ms.
         for _ in range(20):
             assert sta.scan(), "on the air"
             assert ap.active() and ap.isconnected()
             await asyncio.sleep_ms(5)
-        await until(lambda: device.wifi._failures == 2)
+        await until(lambda: device.wifi.failures == 2)
         assert sta.scan()
 
 
@@ -429,7 +430,7 @@ async def test_the_stored_network_is_due_after_a_test():
     await reset()
     air(GUEST)
     async with Device(sta_ssid="workshop", sta_pass="correct-horse", kind=RestingWifi) as device:
-        await until(lambda: device.wifi._failures == 1)
+        await until(lambda: device.wifi.failures == 1)
         air(WORKSHOP)
         assert await device.wifi.test("cellar") == (False, "network not found")
         await until(lambda: device.state["wifi/net/ap"] == "workshop")
@@ -491,7 +492,7 @@ async def test_a_radio_that_refuses():
         await until(lambda: not device.state["wifi/net/active"])
     device = Device()
     # Not brought up: what the driver raises becomes the reason.
-    reason = await device.wifi._join("guest", "")
+    reason = await device.wifi.join("guest", "")
     assert reason.startswith("radio: "), reason
 
 
@@ -550,7 +551,7 @@ async def test_store_and_restart():
 async def test_storing_ends_the_pause():
     await reset()
     async with Device(sta_ssid="cellar", kind=RestingWifi) as device:
-        await until(lambda: device.wifi._failures == 1)
+        await until(lambda: device.wifi.failures == 1)
         device.wifi.store("guest")
         await until(lambda: device.state["wifi/net/ap"] == "guest")
 
@@ -597,7 +598,9 @@ async def test_scan_is_limited():
     air(*[{"ssid": f"network {i}", "rssi": -i} for i in range(40)])
     async with Device() as device:
         found = await device.wifi.scan()
-        assert [entry["ssid"] for entry in found] == [f"network {i}" for i in range(wifi.SCAN_MAX)]
+        assert [entry["ssid"] for entry in found] == [
+            f"network {i}" for i in range(wifi_orders.SCAN_MAX)
+        ]
 
 
 async def test_scan_while_joining_and_while_connected():
@@ -622,3 +625,160 @@ async def test_scan_with_nothing_around():
     air()
     async with Device() as device:
         assert await device.wifi.scan() == []
+
+
+# Several networks
+
+
+def stored(device):
+    return [ssid for ssid, _ in device.config.networks()]
+
+
+async def test_another_stored_network_is_joined_when_the_first_is_away():
+    await reset()
+    air(GUEST)
+    async with Device(sta_ssid="workshop", sta_pass="correct-horse", sta_more=["guest"]) as device:
+        await until(lambda: device.state["wifi/net/connected"])
+        assert device.state["wifi/net/ap"] == "guest"
+        assert device.state["wifi/stored/networks"] == ["workshop", "guest"]
+        assert abs(device.state["wifi/net/rssi"] + 61) < 3
+        # What it left for is there no longer either: the first is due again.
+        air(WORKSHOP)
+        await until(lambda: device.state["wifi/net/ap"] == "workshop")
+        assert "wifi/net/reason" not in device.state or not device.state["wifi/net/reason"]
+
+
+async def test_networks_are_tried_by_order_and_signal():
+    await reset()
+    names = ("hidden", "far", "near", "nearer", "farther")
+    air(
+        {"ssid": "near", "rssi": -70},
+        {"ssid": "nearer", "rssi": -40},
+        {"ssid": "far", "rssi": -85},
+        {"ssid": "farther", "rssi": -80},
+    )
+    sta.active(True)
+    networks = [(name, "") for name in names]
+    found = wifi_orders.by_order_and_signal(sta, networks)
+    assert [ssid for ssid, _ in found] == ["near", "nearer", "farther", "far", "hidden"]
+
+
+async def test_why_a_stored_network_fails_is_told_while_it_does():
+    await reset()
+    air(WORKSHOP)
+    async with Device(sta_ssid="workshop", sta_pass="wrong-password") as device:
+        await until(lambda: device.state.get("wifi/net/reason") == "wrong password")
+        device.wifi.store("workshop", "correct-horse")
+        await until(lambda: device.state["wifi/net/connected"])
+        await until(lambda: device.state["wifi/net/reason"] is None)
+
+
+async def test_networks_are_stored_ordered_and_forgotten():
+    await reset()
+    async with Device() as device:
+        for i in range(9):
+            device.wifi.store(f"net {i}", f"password {i}")
+        assert stored(device) == [f"net {i}" for i in (8, 7, 6, 5, 4, 3, 2, 1)]
+        assert dict(device.config.networks()) == {f"net {i}": f"password {i}" for i in range(1, 9)}
+        wifi_orders.order(device.wifi, stored(device)[::-1])
+        assert stored(device) == [f"net {i}" for i in range(1, 9)]
+        wifi_orders.forget(device.wifi, "net 1")
+        wifi_orders.forget(device.wifi, "net 5")
+        assert device.config.networks()[:2] == [("net 2", "password 2"), ("net 3", "password 3")]
+        refusal(ValueError, wifi_orders.forget, device.wifi, "net 5")
+        refusal(ValueError, wifi_orders.order, device.wifi, ["net 2"])
+        refusal(ValueError, wifi_orders.order, device.wifi, 5)
+        # One that is stored again comes to the front, with its new password.
+        device.wifi.store("net 4", "another one")
+        assert device.config.networks()[0] == ("net 4", "another one")
+        for ssid in stored(device):
+            wifi_orders.forget(device.wifi, ssid)
+        assert device.config.networks() == [] and device.config.get("sta/pass") == ""
+
+
+async def test_a_network_is_kept_only_if_it_works():
+    await reset()
+    air(WORKSHOP, GUEST)
+    async with Device(sta_ssid="guest") as device:
+        await until(lambda: device.state["wifi/net/connected"])
+        good, reason = await wifi_orders.join(device.wifi, "workshop", "wrong-password", None)
+        assert (good, reason) == (False, "wrong password")
+        assert stored(device) == ["guest"]
+        await until(lambda: device.state["wifi/net/ap"] == "guest")
+        assert await wifi_orders.join(device.wifi, "workshop", "correct-horse", None) == (True, "")
+        assert stored(device) == ["workshop", "guest"]
+        await until(lambda: device.state["wifi/net/ap"] == "workshop")
+
+
+async def test_a_name_that_is_no_text_is_joined_by_its_bytes():
+    await reset()
+    air({"ssid_hex": "636166e9", "rssi": -50})
+    for text, data in (
+        ("caf\\xe9", b"caf\xe9"),
+        ("café", "café".encode()),
+        ("a\\x41", b"a\\x41"),  # ASCII needs no escape
+        ("\\x", b"\\x"),
+        ("\\xE9\\xfg", b"\xe9\\xfg"),
+    ):
+        assert credentials.ssid_bytes(text) == data, text
+    async with Device() as device:
+        (found,) = await device.wifi.scan()
+        assert found["ssid"] == "caf\\xe9"
+        good, reason = await device.wifi.test(found["ssid"])
+        assert good, reason
+        await until(lambda: device.state["wifi/net/connected"])
+    refusal(ValueError, credentials.check_ssid, "\\xe9" * 33)
+    credentials.check_ssid("\\xe9" * 32)
+
+
+async def test_a_static_address():
+    await reset()
+    air(GUEST)
+    address = {"sta_ip": "192.168.7.99", "sta_gateway": "192.168.7.2", "sta_dns": "9.9.9.9"}
+    async with Device(sta_ssid="guest", **address) as device:
+        await until(lambda: device.state["wifi/net/connected"])
+        assert device.state["wifi/net/ip"] == "192.168.7.99"
+        assert device.state["wifi/net/gw"] == "192.168.7.2"
+        assert device.state["wifi/net/dns"] == "9.9.9.9"
+
+
+# When there is an access point
+
+
+def times_of_modes(needed, stable):
+    """Set the times of ap/mode, in ms; of the module that the device uses after its start."""
+    module = __import__("device.net.wifi_start", None, None, ("watch_access_point",))
+    module.NEEDED_AFTER_MS, module.STABLE_AFTER_MS = needed, stable
+
+
+async def test_the_access_point_comes_when_it_is_needed_and_goes():
+    await reset()
+    air(GUEST)
+    async with Device(sta_ssid="guest", ap_mode="needed") as device:
+        times_of_modes(100, 100)
+        await until(lambda: device.state["wifi/net/connected"])
+        assert not ap.active()
+        air()
+        await until(lambda: ap.active())
+        await until(lambda: device.state["wifi/ap/active"])
+        # It stays as long as somebody uses it.
+        air(GUEST, stations=[PHONE])
+        await until(lambda: device.state["wifi/net/connected"])
+        await asyncio.sleep_ms(300)
+        assert ap.active()
+        air(GUEST)
+        await until(lambda: not ap.active())
+        await until(lambda: not device.state["wifi/ap/active"])
+
+
+async def test_an_access_point_that_never_comes_does_as_long_as_nothing_is_stored():
+    await reset()
+    air(GUEST)
+    async with Device(ap_mode="never") as device:
+        times_of_modes(20, 20)
+        await until(lambda: ap.active())
+        device.wifi.store("guest")
+        await until(lambda: not ap.active())
+        air()
+        await asyncio.sleep_ms(300)
+        assert not ap.active()

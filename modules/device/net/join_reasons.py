@@ -27,6 +27,26 @@ _REASONS = {
 }
 
 
+# What status() says besides failures (modnetwork.h).
+IDLE = const(1000)
+CONNECTING = const(1001)
+
+
+def late_reason(station, before, password):
+    """Why an attempt did not end in time; `before` is the station's `status()` before it."""
+    try:
+        # Only known on a network: it took the station, but gave no address.
+        station.status("rssi")
+        return NO_ADDRESS
+    except OSError:
+        pass
+    status = station.status()
+    if status == before and status not in (IDLE, CONNECTING):
+        # It may be the old failure's, but nothing better is known.
+        return reason_of(status, password)
+    return NO_ANSWER
+
+
 def reason_of(status, password):
     """The reason for the station's `status()` after an attempt with `password`."""
     if status == _NO_COMPATIBLE_SECURITY and not password:

@@ -9,8 +9,6 @@ turned off, and `Wifi.run` decides when to try.
 """
 
 import asyncio
-import os
-import sys
 from time import ticks_add, ticks_diff, ticks_ms
 
 from lazy import unload
@@ -21,23 +19,10 @@ try:
 except ImportError:
     network = None
 
-# More networks than anybody would look through; keeps the message about them below 3 KiB.
-SCAN_MAX = 32
-
-# 12 characters of 32 are 60 bits. No l, o, 0 or 1, which look like others on a label.
-PASSWORD_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-PASSWORD_LENGTH = 12
-
-AUTH_OPEN = const(0)
-
 # What status() says besides failures (modnetwork.h).
 _IDLE = const(1000)
 _CONNECTING = const(1001)
 _GOT_IP = const(1010)
-
-
-class WifiError(Exception):
-    """What was asked for can't be done now; the text says why, for the user."""
 
 
 class Wifi:
@@ -73,32 +58,38 @@ class Wifi:
     # How often the radio is looked at.
     WATCH_MS = 500
 
+    # Called when the access point has come up after the start.
+    opened = None
+
     def __init__(self, config, publish, log, changed=None):
-        self._config = config
+        self.config = config
         self._publish = publish
-        self._log = log
+        self.log = log
         self._changed = changed
         has_wlan = network is not None and hasattr(network, "WLAN")
-        self._station = network.WLAN(network.STA_IF) if has_wlan else None
-        self._access_point = network.WLAN(network.AP_IF) if has_wlan else None
+        self.station = network.WLAN(network.STA_IF) if has_wlan else None
+        self.access_point = network.WLAN(network.AP_IF) if has_wlan else None
         self._mac = ""
         if has_wlan:
-            self._mac = ":".join(["%02X" % b for b in self._station.config("mac")])
+            self._mac = ":".join(["%02X" % b for b in self.station.config("mac")])
         self._started = False
         self._published = {}
         # (SSID, password) of a network that passed a test and is in use since.
-        self._tested = None
-        self._test_state = {
+        self.tested = None
+        self.test_state = {
             "wifi/test/running": False,
             "wifi/test/result": "",
             "wifi/test/reason": "",
         }
         # Lock of whoever gives the station orders; the supervisor gives way to the others.
-        self._orders = None
-        self._waiting = 0
-        self._failures = 0
-        self._next_attempt = None
-        self._last_reason = ""
+        self.orders = None
+        self.waiting = 0
+        self.failures = 0
+        self.next_attempt = None
+        self.last_reason = ""
+        self.round = []  # (SSID, password) of networks still to be tried
+        self.signal = 0
+        self._since = ticks_ms()  # when the station came to its network, or was off it
 
     # Bringing up
 
@@ -108,83 +99,29 @@ class Wifi:
         The radio may be up already: it stays so over a soft reset. The stored network is joined
         by `run`. A radio that refuses is logged, and the device goes on without.
         """
-        if self._started or self._station is None:
+        if self._started or self.station is None:
             return
         self._started = True
-        try:
-            self._start_access_point()
-        except (OSError, RuntimeError) as error:
-            self._log("error", f"access point: {error}")
-        try:
-            self._start_station()
-        except (OSError, RuntimeError) as error:
-            self._log("error", f"station: {error}")
+        from .wifi_start import start_access_point, start_station
 
-    def _start_access_point(self):
-        settings = self._access_point_settings()
-        # Settings are refused while the interface is down.
-        self._access_point.active(True)
-        self._access_point.config(**settings)
-        try:
-            # RFC 8910, DHCP option 114: phones open the page by themselves. Needs a patched port.
-            self._access_point.config(portal_uri=f"http://{self.address}/")
-        except ValueError:
-            pass
-        self._log("info", f"access point: {settings['essid']}")
-        if "password" in settings:
-            # For who has the device in hand, at the console only: the log goes to clients.
-            print(
-                f"access point {settings['essid']}, password {settings['password']}",
-                file=sys.stderr,
-            )
-
-    def _access_point_settings(self):
-        config = self._config
-        settings = {
-            "essid": config.get("ap/essid") or "websock-" + self._station.config("mac")[-3:].hex(),
-            "authmode": config.get("ap/authmode"),
-            "hidden": config.get("ap/hidden"),
-            "channel": config.get("ap/channel"),
-        }
-        if settings["authmode"] != AUTH_OPEN:
-            settings["password"] = self._access_point_password()
-        return settings
-
-    def _access_point_password(self):
-        password = self._config.get("ap/password")
-        if password:
-            return password
-        password = "".join([PASSWORD_ALPHABET[b & 31] for b in os.urandom(PASSWORD_LENGTH)])
-        self._config.set("ap/password", password)
-        try:
-            self._config.save()
-        except OSError as error:
-            self._log("error", f"access point: its new password could not be saved: {error}")
-        unload("device.settings.changes")  # needed again when somebody changes a setting
-        return password
-
-    def _start_station(self):
-        station = self._station
-        station.active(True)
-        station.config(reconnects=0)
-        ssid = self._config.get("sta/ssid")
-        if not ssid or not station.isconnected() or station.config("essid") != ssid:
-            # Left over from before a soft reset.
-            station.disconnect()
+        if self.config.get("ap/mode") == "always" or not self.config.get("sta/ssid"):
+            start_access_point(self)
+        start_station(self)
+        unload("device.net.wifi_start")
 
     # State
 
     @property
     def address(self):
         """The access point's own IPv4 address; None while it isn't up."""
-        if self._access_point is None or not self._access_point.active():
+        if self.access_point is None or not self.access_point.active():
             return None
-        return self._access_point.ifconfig()[0]
+        return self.access_point.ifconfig()[0]
 
     @property
     def connected(self):
         """Whether the station is on a network, with an address."""
-        return self._station is not None and self._station.isconnected()
+        return self.station is not None and self.station.isconnected()
 
     def status(self):
         """The wifi/* state; `wifi/scan` is not part of it."""
@@ -198,30 +135,32 @@ class Wifi:
             "wifi/net/ip": "",
             "wifi/net/gw": "",
             "wifi/net/dns": "",
-            "wifi/stored/ssid": self._config.get("sta/ssid"),
+            "wifi/net/rssi": None,
+            "wifi/net/reason": self.last_reason or None,
+            "wifi/stored/ssid": self.config.get("sta/ssid"),
         }
-        state.update(self._test_state)
-        if self._station is None:
+        if self.config.get("sta/more"):
+            state["wifi/stored/networks"] = [ssid for ssid, _ in self.config.networks()]
+        state.update(self.test_state)
+        if self.station is None:
             return state
         state["wifi/net/mac"] = self._mac
-        if self._access_point.active():
+        if self.access_point.active():
             state["wifi/ap/active"] = True
-            state["wifi/ap/ssid"] = self._access_point.config("essid")
-        if self._station.active():
+            state["wifi/ap/ssid"] = self.access_point.config("essid")
+        if self.station.active():
             state["wifi/net/active"] = True
-            if self._station.isconnected():
-                address, _, gateway, dns = self._station.ifconfig()
-                state["wifi/net/connected"] = True
-                state["wifi/net/ap"] = self._station.config("essid")
-                state["wifi/net/ip"] = address
-                state["wifi/net/gw"] = gateway
-                state["wifi/net/dns"] = dns
+            if self.station.isconnected():
+                from .joined import status
+
+                status(self, state)
         return state
 
-    def _refresh(self):
+    def refresh(self):
         """Publish what changed since the last time."""
         state = self.status()
-        changed = {key: state[key] for key in state if state[key] != self._published.get(key)}
+        before = self._published
+        changed = {key: state[key] for key in state if state[key] != before.get(key)}
         if changed:
             self._publish(changed)
             self._published = state
@@ -232,89 +171,107 @@ class Wifi:
         """Keep the station on its network and the state up to date; never returns."""
         was_connected = False
         while True:
-            self._refresh()
-            if self._station is not None:
-                connected = self._station.isconnected()
+            self.refresh()
+            if self.station is not None:
+                connected = self.station.isconnected()
                 if connected != was_connected:
                     self._log_change(connected)
                     was_connected = connected
+                    self._since = ticks_ms()
                     if self._changed is not None:
                         self._changed()
-                due = self._next_attempt
+                due = self.next_attempt
                 if (
                     not connected
-                    and not self._waiting
-                    and self._station.active()
-                    and self._credentials()
+                    and not self.waiting
+                    and self.station.active()
+                    and (self.tested or self.config.get("sta/ssid"))
                     and (due is None or ticks_diff(due, ticks_ms()) <= 0)
                 ):
                     await self._attempt()
                     continue
+                if self.config.get("ap/mode") != "always":
+                    from .wifi_start import watch_access_point
+
+                    lasted = ticks_diff(ticks_ms(), self._since)
+                    watch_access_point(self, connected, lasted)
             await asyncio.sleep_ms(self.WATCH_MS)
 
     def _log_change(self, connected):
         if connected:
-            ssid = self._station.config("essid")
-            self._log("info", f"station: on {ssid}, address {self._station.ifconfig()[0]}")
-            self._failures = 0
-            self._last_reason = ""
-        else:
-            self._log("error", "station: off the network")
-            self._next_attempt = None
+            from .joined import essid
 
-    def _credentials(self):
-        """(SSID, password) of the network to be on, None for none."""
-        if self._tested:
-            return self._tested
-        ssid = self._config.get("sta/ssid")
-        return (ssid, self._config.get("sta/pass")) if ssid else None
+            address = self.station.ifconfig()[0]
+            self.log("info", f"station: on {essid(self)}, address {address}")
+            self.failures = 0
+            self.last_reason = ""
+        else:
+            self.log("error", "station: off the network")
+            self.next_attempt = None
+        self.round = []
+
+    async def _next(self):
+        """(SSID, password) of the network to try next."""
+        if self.tested:
+            return self.tested
+        if not self.round:
+            networks = self.config.networks()
+            if len(networks) > 1:
+                from .wifi_orders import by_order_and_signal
+
+                networks = by_order_and_signal(self.station, networks)
+            self.round = networks
+        return self.round.pop(0)
 
     async def _attempt(self):
         """Try once to join; after a failure the radio is off the air until the next attempt."""
         # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
-        orders = self._ordering()
+        orders = self.ordering()
         await orders.acquire()
         try:
-            ssid, password = self._credentials()
-            reason = await self._join(ssid, password, supervised=True)
+            await self.leave()
+            ssid, password = await self._next()
+            reason = await self.join(ssid, password, supervised=True)
             if reason:
-                await self._leave()
+                await self.leave()
         finally:
             orders.release()
         if not reason:
             return
-        if self._waiting:
-            self._next_attempt = None
+        if self.waiting:
+            self.next_attempt = None
             return
-        if reason != self._last_reason:
-            self._last_reason = reason
-            self._log("error", f"station: {ssid}: {reason}")
-        self._tested = None
-        self._failures += 1
-        self._next_attempt = ticks_add(ticks_ms(), self._pause())
+        if reason != self.last_reason:
+            self.last_reason = reason
+            self.log("error", f"station: {ssid}: {reason}")
+        self.tested = None
+        if self.round:
+            return  # another network may be there
+        self.failures += 1
+        self.next_attempt = ticks_add(ticks_ms(), self._pause())
 
     def _pause(self):
         """How long to wait after the last failure, in ms."""
         # The exponent is bounded: so is the number that the shift makes.
-        pause = min(self.RETRY_FIRST_MS << min(self._failures - 1, 16), self.RETRY_LAST_MS)
-        if self._access_point.isconnected():
+        pause = min(self.RETRY_FIRST_MS << min(self.failures - 1, 16), self.RETRY_LAST_MS)
+        if self.access_point.isconnected():
             pause = max(pause, self.RETRY_IN_USE_MS)
         return pause
 
-    # Orders to the station, to be given within self._ordering()
+    # Orders to the station, to be given within self.ordering()
 
-    def _ordering(self):
-        if self._orders is None:
-            self._orders = asyncio.Lock()
-        return self._orders
+    def ordering(self):
+        if self.orders is None:
+            self.orders = asyncio.Lock()
+        return self.orders
 
-    async def _leave(self):
+    async def leave(self):
         """Be off every network, with no reason of an earlier failure left in status().
 
         The driver keeps the last failure's until a success or a leave, and takes a leave into
         account only when there is something to leave.
         """
-        station = self._station
+        station = self.station
         try:
             station.disconnect()
             if station.status() not in (_IDLE, _CONNECTING, _GOT_IP):
@@ -329,7 +286,7 @@ class Wifi:
                 return
             await asyncio.sleep_ms(self.LEAVE_MS // 50)
 
-    async def _join(self, ssid, password, supervised=False):
+    async def join(self, ssid, password, supervised=False):
         """Try once to join a network; returns "" with an address, else the reason.
 
         A `supervised` attempt ends early when a client wants the station.
@@ -340,14 +297,23 @@ class Wifi:
             return f"radio: {error}"
 
     async def _join_radio(self, ssid, password, supervised):
-        station = self._station
-        await self._leave()
+        station = self.station
+        await self.leave()
         before = station.status()
+        self.joined = ssid
+        if self.config.get("sta/ip"):
+            from .wifi_start import set_address
+
+            set_address(station, self.config)
+        if "\\x" in ssid:
+            from ..settings.credentials import ssid_bytes
+
+            ssid = ssid_bytes(ssid)
         station.connect(ssid, password or None)
         deadline = ticks_add(ticks_ms(), self.JOIN_MS)
         while ticks_diff(deadline, ticks_ms()) > 0:
             await asyncio.sleep_ms(self.WATCH_MS)
-            self._refresh()
+            self.refresh()
             if station.isconnected():
                 return ""
             status = station.status()
@@ -355,25 +321,11 @@ class Wifi:
                 from .join_reasons import reason_of
 
                 return reason_of(status, password)
-            if supervised and self._waiting:
+            if supervised and self.waiting:
                 return "interrupted"
-        return self._late_reason(before, password)
+        from .join_reasons import late_reason
 
-    def _late_reason(self, before, password):
-        """Why an attempt did not end in time."""
-        from .join_reasons import NO_ADDRESS, NO_ANSWER, reason_of
-
-        try:
-            # Only known on a network: it took the station, but gave no address.
-            self._station.status("rssi")
-            return NO_ADDRESS
-        except OSError:
-            pass
-        status = self._station.status()
-        if status == before and status not in (_IDLE, _CONNECTING):
-            # It may be the old failure's, but nothing better is known.
-            return reason_of(status, password)
-        return NO_ANSWER
+        return late_reason(station, before, password)
 
     # What clients ask for
 
@@ -386,38 +338,9 @@ class Wifi:
         Raises:
             WifiError: it can't be done now.
         """
-        self.require_station()
-        if self._test_state["wifi/test/running"]:
-            raise WifiError("a network is being tested")
-        self._waiting += 1
-        try:
-            # A scan while the station is joining finds nothing: the supervisor leaves first.
-            orders = self._ordering()
-            await orders.acquire()
-            try:
-                found = self._station.scan()
-            finally:
-                orders.release()
-        except (OSError, RuntimeError) as error:
-            raise WifiError(f"scan: {error}")
-        finally:
-            self._waiting -= 1
-        from utf8 import printable
+        from .wifi_orders import scan
 
-        strongest = {}
-        for ssid, _, channel, rssi, security, hidden in found:
-            # A hidden network's SSID is empty, or as many zeros as it has bytes.
-            if hidden or not ssid.strip(b"\x00"):
-                continue
-            if ssid not in strongest or rssi > strongest[ssid]["rssi"]:
-                strongest[ssid] = {
-                    "ssid": printable(ssid),
-                    "rssi": rssi,
-                    "channel": channel,
-                    "secure": security != AUTH_OPEN,
-                }
-        networks = sorted(strongest.values(), key=lambda entry: -entry["rssi"])
-        return networks[:SCAN_MAX]
+        return await scan(self)
 
     async def test(self, ssid, password="", leaving=None):
         """Try a network, and publish wifi/test/*.
@@ -435,69 +358,12 @@ class Wifi:
             ValueError: an SSID or password that can't be.
             WifiError: there is no station, or another test is running.
         """
-        from ..settings.credentials import check
+        from .wifi_orders import test
 
-        check(ssid, password)
-        self.require_station()
-        if self._test_state["wifi/test/running"]:
-            raise WifiError("another network is being tested")
-        self._set_test_state(True, "", "")
-        self._waiting += 1
-        reason = "cancelled"
-        try:
-            orders = self._ordering()
-            await orders.acquire()
-            try:
-                if leaving is not None and self._station.isconnected():
-                    await leaving()
-                reason = await self._try(ssid, password)
-                if reason:
-                    await self._leave()
-                else:
-                    self._tested = (ssid, password)
-            finally:
-                orders.release()
-        finally:
-            self._waiting -= 1
-            # Whatever was tried before, the stored network is due now.
-            self._next_attempt = None
-            self._set_test_state(False, "Fail" if reason else "Success", reason)
-        return not reason, reason
-
-    async def _try(self, ssid, password):
-        from .join_reasons import CONNECTION_LOST, NO_ADDRESS
-
-        self._tested = None
-        reason = ""
-        for _ in range(self.TEST_ATTEMPTS):
-            reason = await self._join(ssid, password)
-            if not reason:
-                return "" if await self._holds() else CONNECTION_LOST
-            if reason == NO_ADDRESS:
-                break
-        return reason
-
-    async def _holds(self):
-        """Whether the connection lasts for HOLD_MS."""
-        deadline = ticks_add(ticks_ms(), self.HOLD_MS)
-        while ticks_diff(deadline, ticks_ms()) > 0:
-            await asyncio.sleep_ms(self.WATCH_MS)
-            if not self._station.isconnected():
-                return False
-        return True
-
-    def _set_test_state(self, running, result, reason):
-        state = self._test_state
-        state["wifi/test/running"] = running
-        state["wifi/test/result"] = result
-        state["wifi/test/reason"] = reason
-        try:
-            self._refresh()
-        except MemoryError:
-            pass  # `run` publishes it
+        return await test(self, ssid, password, leaving)
 
     def store(self, ssid, password=""):
-        """Save the network to join from now on.
+        """Save the network to join first from now on, in front of those that are stored.
 
         A station that is on another network stays there until it loses it, or a restart.
 
@@ -505,27 +371,14 @@ class Wifi:
             ValueError: an SSID or password that can't be.
             OSError: it can't be saved.
         """
-        from ..settings.credentials import check
+        from .wifi_orders import store
 
-        check(ssid, password)
-        self._config.set_all({"sta/ssid": ssid, "sta/pass": password})
-        self._config.save()
-        self.reread()
+        store(self, ssid, password)
 
     def reread(self):
-        """Take note that another network is stored, which is due now."""
-        self._tested = None
-        self._failures = 0
-        self._next_attempt = None
-        self._refresh()
-
-    def require_station(self):
-        """See that there is a station that can join a network.
-
-        Raises:
-            WifiError: there is none.
-        """
-        if self._station is None:
-            raise WifiError("this device has no Wi-Fi")
-        if not self._station.active():
-            raise WifiError("the station is not active")
+        """Take note that other networks are stored, which are due now."""
+        self.tested = None
+        self.failures = 0
+        self.next_attempt = None
+        self.round = []
+        self.refresh()

@@ -71,6 +71,9 @@ def text(device):
     counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
     gauge("heap_allocated_bytes", "Heap in use after a collection.", gc.mem_alloc())
     gauge("heap_free_bytes", "Heap free after a collection.", gc.mem_free())
+    signal = hub.state.get("wifi/net/rssi")
+    if signal is not None:
+        gauge("wifi_signal_dbm", "Strength of the station's network.", signal)
     system = board.system_heap()
     if system is not None:
         free, largest, minimum = system

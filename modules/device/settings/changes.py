@@ -67,7 +67,11 @@ def _change(config, path, value):
         return
     if path == "sta/ssid" and value != config.get(path):
         # A password belongs to its network: it is looked up anew.
+        before, password = config.get(path), config.get("sta/pass")
         _forget(config, "sta/pass")
+        secrets = config.files[SECRETS]
+        if before and password and isinstance(secrets.setdefault("sta", {}), dict):
+            secrets["sta"][before] = password
         _put(config, "sta/ssid", value)
         known = config.files[SECRETS].get("sta")
         if isinstance(known, dict) and value in known:
@@ -158,14 +162,17 @@ def _forget(config, path):
 def _set_secret(config, path, value):
     secrets = config.files[SECRETS]
     if path == "sta/pass":
-        # By network, and the one before it: see save().
+        # By network: those that are stored, and the one before it: see save().
         known = secrets.get("sta")
         previous = storage.load(NETWORK, lambda problem: None).get("sta")
         kept = {}
-        if isinstance(known, dict) and isinstance(previous, dict):
-            name = previous.get("ssid")
-            if name in known:
-                kept[name] = known[name]
+        names = list(config.get("sta/more"))
+        if isinstance(previous, dict):
+            names.append(previous.get("ssid"))
+        if isinstance(known, dict):
+            for name in names:
+                if name in known:
+                    kept[name] = known[name]
         kept[config.get("sta/ssid")] = value
         secrets["sta"] = kept
     else:

@@ -22,6 +22,8 @@ ADMIN = "/admin.json"
 TOKENS = "/tokens.json"
 
 
+_AP_MODE = "always; needed: while no stored network answers; never: only until one is stored"
+
 # Path, kind, least, most, default, whether a change is used at once, help. Bounds are bytes of a
 # text, else of the value itself. One tuple of literals, which stays in flash.
 FIELDS = (
@@ -32,9 +34,16 @@ FIELDS = (
     ("ap/authmode", "integer", 0, 9, 3, False, "0: open, 3: WPA2, 4: WPA or WPA2, 6: WPA3"),
     ("ap/password", "password", 0, 63, "", False, "Empty: one is made"),  # no key of 64 digits
     ("ap/channel", "integer", 1, 13, 6, False, "Radio channel"),
+    ("ap/mode", "choice", ("always", "needed", "never"), None, "always", True, _AP_MODE),
     ("ap/hidden", "boolean", 0, 1, False, False, "Phones don't list the network"),
     ("sta/ssid", "text", 0, 32, "", True, "Network that the device joins"),
     ("sta/pass", "password", 0, 64, "", True, "Its password"),
+    ("sta/more", "ssids", 0, 7, (), True, "Networks that it joins else, in this order"),
+    ("sta/ip", "address", 0, 15, "", True, "Own address; empty: by DHCP"),
+    ("sta/mask", "address", 0, 15, "255.255.255.0", True, "Netmask of that"),
+    ("sta/gateway", "address", 0, 15, "", True, "Gateway of that"),
+    ("sta/dns", "address", 0, 15, "", True, "DNS server of that"),
+    ("wifi/country", "country", 0, 2, "", False, "Two letters, for the radio's channels"),
     # app.json
     ("app", "text", 1, 32, "demo", False, "What runs: demo is the device itself"),
     ("http/ip", "text", 1, 64, "0.0.0.0", False, "Own address to listen at; 0.0.0.0: all"),
@@ -90,7 +99,14 @@ def check(kind, least, most, value):
             raise ValueError(f"must be a list of at most {most} names")
         for name in value:
             _check_text("identity", 1, 253, name)
-    elif kind in ("boolean", "integer", "number", "text"):
+    elif kind == "ssids":
+        if not isinstance(value, list) or len(value) > most:
+            raise ValueError(f"must be a list of at most {most} networks")
+        from .credentials import check_ssid
+
+        for ssid in value:
+            check_ssid(ssid)
+    elif kind in ("boolean", "integer", "number", "text", "choice"):
         check_field(kind, least, most, value)
     else:
         _check_text(kind, least, most, value)
@@ -117,6 +133,13 @@ def _check_text(kind, least, most, value):
         from .credentials import check_password
 
         check_password(value)
+    elif kind == "address":
+        parts = value.split(".")
+        if value and not (len(parts) == 4 and all([p.isdigit() and int(p) < 256 for p in parts])):
+            raise ValueError("must be an address such as 192.168.1.20")
+    elif kind == "country":
+        if value and not (len(value) == 2 and value.isalpha() and value.isupper()):
+            raise ValueError("must be two capital letters")
     elif kind == "digest":
         if value and (len(value) != 64 or any(c not in "0123456789abcdef" for c in value.lower())):
             raise ValueError("must have 64 hexadecimal digits")
@@ -152,7 +175,7 @@ def _default(path):
 SECRET = ("ap/password", "sta/pass", "home/token")
 
 # The objects of NETWORK; all others are in APP.
-_OF_NETWORK = ("device", "ap", "sta")
+_OF_NETWORK = ("device", "ap", "sta", "wifi")
 
 # Known in the files of the example that this product's file formats come from, and not used.
 _IGNORED = ("wsserver",)
@@ -201,6 +224,16 @@ class Config:
             if path in self.values:
                 return self.values[path]
         return _default(path)
+
+    def networks(self):
+        """The stored networks in their order: a list of (SSID, password)."""
+        ssid = self.get("sta/ssid")
+        if not ssid:
+            return []
+        known = self.files[SECRETS].get("sta")
+        passwords = known if isinstance(known, dict) else {}
+        more = [(other, passwords.get(other) or "") for other in self.get("sta/more")]
+        return [(ssid, self.get("sta/pass"))] + more
 
     def forced(self, name):
         """What the start says that is no field, such as "access/opened"; False by default."""

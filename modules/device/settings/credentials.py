@@ -18,11 +18,30 @@ def check_ssid(ssid):
     """
     if not isinstance(ssid, str):
         raise ValueError("the SSID must be text")
-    data = ssid.encode()
+    data = ssid_bytes(ssid)
     if not 0 < len(data) <= SSID_MAX:
         raise ValueError(f"the SSID must have 1 to {SSID_MAX} bytes")
-    if not is_utf8(data) or b"\x00" in data:
+    if not is_utf8(ssid.encode()) or b"\x00" in data:
         raise ValueError("the SSID must be valid Unicode without NUL")
+
+
+def ssid_bytes(ssid):
+    r"""The bytes of a network's name, which need not be UTF-8 (IEEE 802.11 section 9.4.2.2).
+
+    Where they aren't, the text has "\xe9" for a byte, as `utf8.printable` writes it.
+    """
+    data = b""
+    parts = ssid.split("\\x")
+    for i, part in enumerate(parts):
+        if i:
+            digits = part[:2].lower()
+            if len(digits) == 2 and digits[0] in "89abcdef" and digits[1] in "0123456789abcdef":
+                data += bytes([int(digits, 16)])
+                part = part[2:]
+            else:
+                data += b"\\x"
+        data += part.encode()
+    return data
 
 
 def check_password(password):

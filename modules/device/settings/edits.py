@@ -7,6 +7,7 @@ _GROUPS = (
     ("device", "Identity"),
     ("ap", "Access point"),
     ("sta", "Station"),
+    ("wifi", "Radio"),
     ("home", "Phone home"),
     ("http", "Web server"),
     ("https", "HTTPS"),
@@ -45,6 +46,8 @@ def group(config, name):
             "live": live,
             "help": text,
         }
+        if kind == "choice":
+            described["choices"] = list(least)
         if kind == "right":
             from .rights import RIGHTS
 

@@ -32,6 +32,7 @@ SAFE = {
     "ap/authmode": 3,  # network.AUTH_WPA2_PSK
     "ap/channel": 6,
     "ap/hidden": False,
+    "ap/mode": "always",
     "http/ip": "0.0.0.0",
     "http/port": 80,
     "http/proxy": "",
