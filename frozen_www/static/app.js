@@ -7,6 +7,7 @@ import { asText, byId, setBadge, setText } from "./dom.js";
 import { startInterfaces } from "./interfaces.js";
 import { startKeeping } from "./open.js";
 import { startSettings } from "./settings.js";
+import { startSetup } from "./setup.js";
 import { startWifi } from "./wifi.js";
 
 // Actions that ask first, in place
@@ -50,6 +51,10 @@ function renderState() {
     if (element.classList.contains("badge")) setBadge(element, value ? "on" : "", text);
     else setText(element, text || empty);
   }
+  if (state["wifi/net/ip"]) byId("net-ip").href = `http://${state["wifi/net/ip"]}/`;
+  else byId("net-ip").removeAttribute("href");
+  const signal = state["wifi/net/rssi"];
+  setText(byId("signal"), signal === undefined ? "–" : `${String(signal).replace("-", "−")} dBm`);
   if (state.host) byId("host").href = `http://${state.host}/`;
   document.title = state.iam || "Device";
   byId("recovery").hidden = !state.recovery;
@@ -61,6 +66,7 @@ startWifi();
 startInterfaces();
 startSettings();
 startBackup();
+startSetup();
 startKeeping();
 
 byId("retry").addEventListener("click", () => connection.open());

@@ -95,6 +95,7 @@ function takeInfo(text) {
 on("info", (value) => takeInfo(asText(value)));
 on("error", (value, keys) => takeError(asText(value), keys));
 on("field", () => {});
+on("saved", () => {});
 on("log", takeLog);
 on("uptime", (value, keys) => {
   bootTime = Date.now() - value * 1000;

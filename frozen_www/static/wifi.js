@@ -46,7 +46,40 @@ function renderTest() {
   if (running) setBadge(byId("test-result"), "", "Testing…");
   else setBadge(byId("test-result"), result === "Success" ? "on" : "bad", asText(result));
   byId("test-reason").hidden = running;
-  byId("test-button").disabled = running || !online();
+  byId("test-button").disabled = byId("join-button").disabled = running || !online();
+}
+
+/** The stored networks in their order, each with what can be done with it. */
+function renderStored() {
+  const several = state["wifi/stored/networks"];
+  const names = several ?? [state["wifi/stored/ssid"]].filter(Boolean);
+  const key = JSON.stringify(names);
+  const list = byId("stored");
+  if (list.dataset.names !== key) {
+    list.dataset.names = key;
+    list.hidden = names.length === 0;
+    list.replaceChildren(...names.map((name, i) => storedItem(name, i, names)));
+  }
+  for (const button of list.querySelectorAll("button")) button.disabled = !online();
+  const reason = state["wifi/net/reason"];
+  byId("stored-problem").hidden = !reason || names.length === 0;
+  setText(byId("stored-problem"), reason ? `Not connected: ${reason}` : "");
+}
+
+function storedItem(name, i, names) {
+  const act = (text, run) => {
+    const button = element("button", text, { type: "button", "aria-label": `${text} ${name}` });
+    button.addEventListener("click", run);
+    return button;
+  };
+  const item = element("li", element("span", name));
+  if (i > 0) {
+    const order = [...names];
+    order.splice(i - 1, 0, ...order.splice(i, 1));
+    item.append(act("Up", () => command("order_sta", [order], note)));
+  }
+  item.append(act("Forget", () => command("forget_sta", [name], note)));
+  return item;
 }
 
 function confirmSaved() {
@@ -64,6 +97,7 @@ function render() {
   if (online() !== wasOnline || note.classList.contains("error")) scanning(false);
   wasOnline = online();
   renderTest();
+  renderStored();
   confirmSaved();
 }
 

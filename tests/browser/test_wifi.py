@@ -169,3 +169,73 @@ def test_page_that_is_cut_off_by_a_test_says_so_and_finds_the_result(image, open
     expect(log(page)).to_contain_text("Device is testing another network")
     expect(status(page)).to_have_text("Connected")
     expect(row(page, "Station", "Network")).to_have_text("guest")
+
+
+@pytest.mark.image(
+    files={
+        "wifi_sim.json": air(AIR[:2]),
+        "network.json": {"sta": {"ssid": "guest", "pass": ""}},
+    }
+)
+def test_save_and_connect_keeps_what_works(image, open_page):
+    page = open_page(image)
+    expect_on_network(page, "guest")
+    expect(row(page, "Station", "Signal")).to_have_text(re.compile("−6. dBm"))
+    enter(page, "workshop", "wrong-horse")
+    page.get_by_role("button", name="Save and connect").click()
+    expect(page.locator("#test")).to_have_text(re.compile("Fail\\s+wrong password"))
+    expect_on_network(page, "guest")
+    enter(page, "workshop", "correct-horse")
+    page.get_by_role("button", name="Save and connect").click()
+    expect(page.locator("#test")).to_have_text(re.compile("Success"))
+    expect_on_network(page, "workshop")
+    address = card(page, "Station").get_by_role("link")
+    expect(address).to_have_attribute("href", re.compile(r"^http://[\d.]+/$"))
+    # Both are stored, and change places.
+    stored = page.get_by_role("list", name="Stored networks").get_by_role("listitem")
+    expect(stored).to_contain_text(["workshop", "guest"])
+    page.get_by_role("button", name="Up guest").click()
+    expect(stored).to_contain_text(["guest", "workshop"])
+    page.get_by_role("button", name="Forget guest").click()
+    expect(stored).to_contain_text(["workshop"])
+    assert image.read_json("network.json")["sta"]["ssid"] == "workshop"
+
+
+@pytest.mark.image(
+    files={
+        "wifi_sim.json": air(AIR[:2]),
+        "network.json": {"sta": {"ssid": "workshop", "pass": "wrong-horse"}},
+    }
+)
+def test_why_a_stored_network_fails_is_on_its_card(image, open_page):
+    page = open_page(image)
+    problem = card(page, "Stored settings").locator(".problem")
+    expect(problem).to_have_text("Not connected: wrong password")
+    enter(page, "workshop", "correct-horse")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect_on_network(page, "workshop")
+    expect(problem).to_be_hidden()
+
+
+@pytest.mark.image(files={"wifi_sim.json": air(AIR[:2])})
+def test_first_start_is_one_card(image, open_page):
+    page = open_page(image)
+    setup = page.get_by_role("region", name="Set up this device")
+    expect(page.get_by_text("it will answer nobody until one is set")).to_be_visible()
+    setup.get_by_label("Name of the device").fill("pump 7")
+    setup.get_by_role("button", name="Save name").click()
+    expect(setup.get_by_text("must have only letters")).to_be_visible()
+    setup.get_by_label("Name of the device").fill("pump-7")
+    setup.get_by_role("button", name="Save name").click()
+    expect(setup.get_by_text("Give it a name – done")).to_be_visible()
+    setup.get_by_role("button", name="Choose the network").click()
+    expect(page.get_by_label("Network name (SSID)")).to_be_focused()
+    enter(page, "workshop", "correct-horse")
+    page.get_by_role("button", name="Save and connect").click()
+    expect(setup.get_by_text("Connect it to the site's Wi-Fi – done")).to_be_visible()
+    setup.get_by_label("New admin password").fill("a good password")
+    setup.get_by_role("button", name="Set password").click()
+    expect(setup).to_be_hidden()
+    expect(page.get_by_text("it will answer nobody until one is set")).to_be_hidden()
+    expect(status(page)).to_have_text("Connected")
+    assert image.read_json("network.json")["device"]["iam"] == "pump-7"

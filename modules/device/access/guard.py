@@ -70,6 +70,10 @@ class Guard:
             check_right(request, right)
             return None
         if access.password is None:
+            if path == "/":
+                from .closed import closed
+
+                return closed()
             raise HTTPError(403, "set a password over the device's own access point first")
         if path == "/":
             from httpd import redirect
