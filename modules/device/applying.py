@@ -1,9 +1,15 @@
 """Puts settings that were changed to use: at once where that can be, else a restart is due."""
 
 import asyncio
+import gc
+
+from micropython import const
 
 from .net import keep_running
 from .settings.config import field
+
+# A part that there is no memory to make is tried again after so long.
+_RETRY_MS = const(100)
 
 
 def apply(device, before):
@@ -46,6 +52,13 @@ def apply(device, before):
 async def _phone_home(device):
     if device.homing is not None:
         device.homing.cancel()
-    device.make_home()
-    if device.home is not None:
-        device.homing = asyncio.create_task(keep_running(device.home))
+    while True:
+        try:
+            device.make_home()
+            if device.home is not None:
+                device.homing = asyncio.create_task(keep_running(device.home))
+            return
+        except MemoryError:
+            # Nobody else would ever phone home again.
+            gc.collect()
+        await asyncio.sleep_ms(_RETRY_MS)

@@ -25,6 +25,12 @@ assert board.chip is chip
 assert board.LAN == {"phy": "DP83848", "address": 1}
 assert board.overrides == {}
 assert board.local_port(None) is None
+board.set_name(board.IAM)
+clock = []
+machine.RTC = lambda: types.SimpleNamespace(datetime=clock.append)
+time.gmtime = lambda now: (*divmod(now, 60), 0, 0, 0, 0, 0, 0)
+board.set_clock(946_684_800 + 65)
+assert clock == [(1, 5, 0, 0, 0, 0, 0, 0)]
 assert board.SECURE_CONNECTIONS == 2
 regions = {0x804: [(160_000, 53_572, 40_000, 6_400), (15_000, 14_656, 14_000, 900)]}
 esp32.idf_heap_info = regions.__getitem__

@@ -89,11 +89,11 @@ def root(tmp_path):
     for name in ("test.sh", "apt.sh"):
         (tree / "ci").mkdir(exist_ok=True)
         shutil.copy(ROOT / "ci" / name, tree / "ci")
-    for name in ("chromium", "python3", "gcc"):
+    for name in ("chromium", "npm", "python3", "gcc"):
         (tree / "bin" / name).write_text("#!/bin/sh\n")
     for name in ("sh", "dirname", "date", "sleep", "tail"):
         (tree / "bin" / name).symlink_to(shutil.which(name))
-    for name in ("apt-get", "id", "chromium", "python3", "gcc"):
+    for name in ("apt-get", "id", "chromium", "npm", "python3", "gcc"):
         (tree / "bin" / name).chmod(0o755)
 
     def call(status):

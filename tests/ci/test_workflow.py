@@ -115,7 +115,7 @@ def test_the_notes_list_images():
     assert "write-flash 0x0 ESP32_WEBSOCK-default-v2.bin" in text
 
 
-def release_files(tag, components=({"name": "jquery"},)):
+def release_files(tag, components=({"name": "jquery"}, {"name": "uplot"})):
     """The files of a release, name -> text."""
     bill = json.dumps({"components": components})
     names = release.expected(tag)
@@ -127,7 +127,7 @@ def test_an_image_without_the_whole_page_is_not_released(tmp_path):
     release.check_pages(write_files(tmp_path, files), "v2")
     name = "ESP32_WEBSOCK-ETH-v2.sbom.json"
     files[name] = release_files("v2", [{"name": "micropython"}])[name]
-    with pytest.raises(BuildError, match=r"WEBSOCK-ETH-v2.* was packed without jquery"):
+    with pytest.raises(BuildError, match=r"WEBSOCK-ETH-v2.* was packed without jquery, uplot"):
         release.check_pages(write_files(tmp_path, files), "v2")
 
 

@@ -337,7 +337,7 @@ def sockets(device):
 def settings(device):
     """Settings that are stored, and some that aren't."""
     for value in (21, 20, "twenty"):
-        device.command("CMD", "set", ["home/ping_interval", value])
+        device.command("CMD", "set", ["https/hsts", value])
     device.command("CMD", "set", ["no/such", 1])
 
 

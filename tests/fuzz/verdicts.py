@@ -11,7 +11,7 @@ import sys
 from binascii import hexlify, unhexlify
 
 from device.net import dns
-from device.settings.config import _FIELDS, Config, check
+from device.settings.config import FIELDS, Config, check
 from http11 import BadMessage, parse_request
 from httpd.body import framing
 from strict_json import loads
@@ -182,7 +182,7 @@ def settings(data):
         with open(name, "wb") as file:
             file.write(content)
     config = Config()
-    for path, kind, least, most, default in _FIELDS:
+    for path, kind, least, most, default, _, _ in FIELDS:
         value = config.get(path)
         if value is not None and value != default:
             try:

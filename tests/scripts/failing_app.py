@@ -20,7 +20,7 @@ from transport import bound_socket, poller
 import failing
 
 beats = {"ticker": 0, "wifi": 0, "timer": 0}
-_refresh = Wifi._refresh
+_refresh = Wifi.refresh
 
 
 def _counted_refresh(wifi):
@@ -78,5 +78,5 @@ async def _run(config):
 
 def app_main(config):
     set_constants(config)
-    Wifi._refresh = _counted_refresh
+    Wifi.refresh = _counted_refresh
     asyncio.run(_run(config))

@@ -154,7 +154,9 @@ def order(wifi, ssids):
 
 
 def _save(wifi, ssids, password):
-    changes = {"sta/ssid": ssids[0] if ssids else "", "sta/pass": password, "sta/more": ssids[1:]}
+    changes = {"sta/ssid": ssids[0] if ssids else "", "sta/pass": password}
+    if ssids[1:] != list(wifi.config.get("sta/more")):
+        changes["sta/more"] = ssids[1:]
     wifi.config.set_all(changes)
     wifi.config.save()
     wifi.reread()
