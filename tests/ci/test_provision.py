@@ -306,7 +306,7 @@ def test_what_is_missing_is_said(fleet):
 
 
 def test_the_limits_are_the_devices():
-    text = (ROOT / "modules" / "device" / "net" / "wifi.py").read_text()
+    text = (ROOT / "modules" / "device" / "net" / "wifi_start.py").read_text()
     assert f'PASSWORD_ALPHABET = "{provision.ALPHABET}"' in text
     text = (ROOT / "modules" / "device" / "settings" / "credentials.py").read_text()
     assert f"SSID_MAX = {provision.SSID_MAX}\n" in text
