@@ -37,12 +37,14 @@ def apply(device, before):
         device.hub.update({"time_zone": config.get("time/zone") or None})
     if "http/names" in before or "http/proxy" in before:
         device.guard.reread()
-    if "ap/mode" in before and config.get("ap/mode") == "always" and device.wifi.address is None:
-        from .net.wifi_start import start_access_point
+    wifi = device.wifi
+    if "ap/mode" in before and config.get("ap/mode") == "always":
+        if wifi.access_point is not None and wifi.address is None:
+            from .net.wifi_start import start_access_point
 
-        start_access_point(device.wifi)
+            start_access_point(wifi)
     if any([path.startswith("sta/") for path in before]):
-        device.wifi.reread()
+        wifi.reread()
     # The relay's rights are asked for with each of its messages.
     if any([path.startswith("home/") and path != "home/rights" for path in before]):
         # It may be the relay that asks for it, in the task that ends with that.

@@ -66,7 +66,7 @@ class Equipment:
 
     def list(self):
         """Publish what there is."""
-        self.hub.update({"hal": interfaces.describe(self.all)})
+        self.hub.update({"hal": [interface.description for interface in self.all]})
 
     def find(self, name):
         """The interface of this name; None when there is none."""

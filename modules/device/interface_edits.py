@@ -7,6 +7,7 @@ import sys
 import interfaces
 from fields import BadField
 from interfaces.unusable import unusable
+from interfaces.values import carried
 from lazy import unload
 from micropython import const
 
@@ -179,7 +180,7 @@ def _describe(name, with_options):
     cls = interfaces.class_of(name)
     described = {"type": name, "title": cls.title}
     if with_options:
-        described["options"] = [_option(*row) for row in cls.OPTIONS]
+        described["options"] = [carried(_option(*row)) for row in cls.OPTIONS]
     # What no interface of the device uses isn't kept.
     for path in tuple(sys.modules):
         if path not in known and path.startswith("interfaces."):

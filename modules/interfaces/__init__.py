@@ -59,17 +59,19 @@ def create(config, emit, taken=None, others=()):
     _check_name(name)
     if any([name == other.name for other in others]):
         raise BadField("name", f"interface {name}: there are two of that name")
+    type_name = options.pop("type", None)
     try:
-        make = class_of(options.pop("type", None))
+        make = class_of(type_name)
         interface = make(name, emit, **options)
         try:
             claimed = claims_of(interface, taken or {})
-        except ValueError:
+            interface.description = _described(interface, _path(type_name) is None)
+        except (Exception, SystemExit):
             interface.forget()
             raise
     except (ValueError, TypeError) as error:
         raise BadField(getattr(error, "field", None), f"interface {name}: {error}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a user's class does wrong: the device has to start without it.
         sys.print_exception(error, sys.stderr)
         raise ValueError(f"interface {name}: {error!r}")
@@ -147,34 +149,27 @@ def check_all(configs, known=()):
             raise BadField("type", f"interface {name}: unknown type {type_name}")
 
 
-def describe(interfaces):
-    """What the device can talk to, for pages.
+def _described(interface, is_users):
+    # For pages, see docs/protocol.md; "message_help" is of one that says what it takes, "values"
+    # are lists of key, unit, decimals, least and most.
+    entry = {
+        "name": interface.name,
+        "type": interface.type,
+        "title": interface.title,
+        "connection": interface.connection(),
+    }
+    if interface.takes_messages:
+        entry["takes_messages"] = True
+    if interface.message_help:
+        entry["message_help"] = interface.message_help
+    values = interface.values()
+    if values:
+        entry["values"] = [list(value) for value in values]
+    if is_users:
+        from .values import carried
 
-    Returns:
-        A list of {"name", "type", "title", "connection"}, with "takes_messages" of those that are
-        known to, "message_help" of those that say what they take, "unusable" of those that can't
-        be made, and "values" of those that say what theirs are: lists of key, unit, decimals,
-        least and most.
-    """
-    described = []
-    for interface in interfaces:
-        entry = {
-            "name": interface.name,
-            "type": interface.type,
-            "title": interface.title,
-            "connection": interface.connection(),
-        }
-        if interface.takes_messages:
-            entry["takes_messages"] = True
-        if interface.message_help:
-            entry["message_help"] = interface.message_help
-        if not interface.usable:
-            entry["unusable"] = True
-        values = interface.values()
-        if values:
-            entry["values"] = [list(value) for value in values]
-        described.append(entry)
-    return described
+        entry = carried(entry)  # it goes to every client, as its values do
+    return entry
 
 
 def _check_name(name):
@@ -208,7 +203,7 @@ def class_of(type_name):
         add_user_folders()
     try:
         module = __import__(module_name, None, None, (class_name,))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a user's module does wrong: the device has to start without it.
         sys.print_exception(error, sys.stderr)
         raise ValueError(f"can't import {module_name}: {error!r}")

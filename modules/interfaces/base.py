@@ -214,7 +214,7 @@ class Interface:
             await self._arrived.wait()
         return self._queue.pop(0)
 
-    # For the device
+    # For the device; `description`, what pages are told of it, is set by `interfaces.create`
 
     # Whether it could be made at all.
     usable = True
@@ -310,7 +310,7 @@ class Interface:
                 try:
                     await self.run()
                     return
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     if clock.seconds() - self._begun >= max(SOUND_S, wait_s):
                         wait_s = RETRY_FIRST_S
                     self._failed(error, wait_s)

@@ -107,4 +107,5 @@ class History:
         that time is None."""
         for i in range(self.count):
             value = self._samples[i]
-            yield self.begin + i * self.interval, value if value == value else None
+            # Not NaN, nor what is beyond single precision: JSON has no infinity.
+            yield self.begin + i * self.interval, value if value - value == 0 else None

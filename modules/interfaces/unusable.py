@@ -29,8 +29,13 @@ class Unusable(Interface):
 
     def __init__(self, name, type_name, reason, emit):
         super().__init__(name, emit, start=False)
-        self.type = type_name
-        self.title = name
+        self.description = {
+            "name": name,
+            "type": type_name,
+            "title": name,
+            "connection": "",
+            "unusable": True,
+        }
         self._set_error(reason)
 
     async def start(self):

@@ -32,6 +32,17 @@ def test_an_interface_cannot_have_the_name_of_a_part_of_the_device():
             raise AssertionError(name)
 
 
+def test_outputs_have_their_level_before_there_is_a_network():
+    from machine import Pin
+
+    network.WLAN(network.AP_IF).active(False)
+    pump = {"name": "pump", "type": "gpio", "pin": 4, "initial": 1}
+    later = {"name": "later", "type": "gpio", "pin": 5, "initial": 1, "start": False}
+    device = Device(Config({"interfaces": [pump, later]}))
+    assert Pin(4)() == 1 and Pin(5)() == 0
+    assert not device.wifi.address  # `run` brings it up
+
+
 class Failing:
     """A part that fails twice before it ends."""
 

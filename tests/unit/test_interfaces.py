@@ -221,12 +221,18 @@ async def test_who_fails_is_run_again_after_longer_and_longer():
     assert published[-1] == ("unit/running", False) and unit.idle
 
 
-async def test_who_waits_to_be_run_again_can_be_started_and_stopped():
+async def failed_once():
+    """A `Failing` that waits to be run again, and what it has published."""
     unit, published = make(Failing)
     poller.set_reporter(Reports())
     await unit.start()
     unit.send("wire cut")
     await until(lambda: published.of("unit/retry_at"))
+    return unit, published
+
+
+async def test_who_waits_to_be_run_again_can_be_started_and_stopped():
+    unit, published = await failed_once()
     assert not unit.running and not unit.idle
     await unit.start()
     assert unit.running and published.of("unit/retry_at")[-1] is None
@@ -241,11 +247,7 @@ async def test_who_waits_to_be_run_again_can_be_started_and_stopped():
 
 
 async def test_who_has_run_for_a_while_fails_no_longer():
-    unit, published = make(Failing)
-    poller.set_reporter(Reports())
-    await unit.start()
-    unit.send("wire cut")
-    await until(lambda: published.of("unit/retry_at"))
+    unit, published = await failed_once()
     await until(lambda: unit.running)
     unit.look()
     assert published.of("unit/error") == ["RuntimeError: wire cut"]
@@ -253,6 +255,20 @@ async def test_who_has_run_for_a_while_fails_no_longer():
     unit.look()
     assert published.of("unit/error") == ["RuntimeError: wire cut", ""]
     assert published.of("unit/failing_since")[-1] is None
+    await unit.stop()
+    poller.set_reporter(None)
+
+
+async def test_who_wants_to_exit_is_run_again_like_who_fails():
+    class Exiting(Interface):
+        async def run(self):
+            sys.exit(3)
+
+    unit, published = make(Exiting)
+    poller.set_reporter(Reports())
+    await unit.start()
+    await until(lambda: published.of("unit/retry_at"))
+    assert published.of("unit/error") == ["SystemExit: 3"]
     await unit.stop()
     poller.set_reporter(None)
 
@@ -444,6 +460,13 @@ def test_a_history_reaches_back_to_the_start_and_at_most_a_day():
     assert samples(history) == [7]
 
 
+def test_a_number_beyond_single_precision_is_no_sample():
+    history = History(0)
+    for now, value in enumerate((1, 1e300, -1e300, 2)):
+        history.add(now, value)
+    assert samples(history) == [1, None, None, 2]
+
+
 def test_numbers_have_a_history_and_no_more_than_some():
     unit, _ = make(Recorder)
     assert unit.histories is None
@@ -509,6 +532,39 @@ def test_the_list_is_bounded():
     assert len(reports) == 2, reports
 
 
+class Shown(Recorder):
+    """Says of itself what a test wants."""
+
+    SAYS = {}
+
+    def connection(self):
+        return self.SAYS.get("connection", "")
+
+    def values(self):
+        return self.SAYS.get("values", ())
+
+
+def test_what_a_class_says_of_itself_is_what_json_carries():
+    sys.modules["shown"] = sys.modules[__name__]
+    entry = {"name": "a", "type": "shown.Shown"}
+    for says, expected in (
+        ({"connection": b"bytes"}, "bytes is nothing that JSON carries"),
+        ({"values": (("celsius", "°C", 1, float("nan"), 5),)}, "nan is no number"),
+        ({"values": 5}, "TypeError|not iterable|iter"),
+        ({"connection": "x" * SIZE_LIMIT}, "at most"),
+    ):
+        Shown.SAYS = says
+        published = Published()
+        text = refusal(ValueError, interfaces.create, entry, published)
+        assert any([part in text for part in expected.split("|")]), text
+        # Nothing stays of one that can't be.
+        assert published[-1][1] is None
+    Shown.SAYS = {"connection": "GPIO 4", "values": (("celsius", "°C", 1, None, 5),)}
+    made = interfaces.create(entry, Published())
+    assert made.description["values"] == [["celsius", "°C", 1, None, 5]]
+    assert made.description["connection"] == "GPIO 4"
+
+
 USER_MODULE = """
 from interfaces.base import Interface
 
@@ -525,7 +581,9 @@ class Reverser(Interface):
 
 async def test_a_users_own_interface():
     os.mkdir("gadgets")
-    for name, source in (("__init__", ""), ("turn", USER_MODULE), ("broken", "1 +")):
+    exits = "import sys\nsys.exit(1)\n"
+    sources = (("__init__", ""), ("turn", USER_MODULE), ("broken", "1 +"), ("exits", exits))
+    for name, source in sources:
         with open(f"gadgets/{name}.py", "w") as file:
             file.write(source)
     # As the device's filesystem is on its path.
@@ -541,6 +599,8 @@ async def test_a_users_own_interface():
     await mirror.stop()
     text = refusal(ValueError, interfaces.create, {"name": "b", "type": "gadgets.broken.X"}, print)
     assert "can't import gadgets.broken: SyntaxError" in text, text
+    text = refusal(ValueError, interfaces.create, {"name": "b", "type": "gadgets.exits.X"}, print)
+    assert "can't import gadgets.exits: SystemExit" in text, text
 
 
 # Lines
