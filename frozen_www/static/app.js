@@ -3,7 +3,7 @@
 
 import { startBackup } from "./backup.js";
 import { command, connection, onRender, online, render, state } from "./device.js";
-import { asText, byId, setBadge, setText } from "./dom.js";
+import { askFirst, asNumber, asText, byId, setBadge, setText } from "./dom.js";
 import { startInterfaces } from "./interfaces.js";
 import { startKeeping } from "./open.js";
 import { startSettings } from "./settings.js";
@@ -15,21 +15,9 @@ import { startWifi } from "./wifi.js";
 for (const opener of document.querySelectorAll("[data-confirm]")) {
   const panel = byId(opener.dataset.confirm);
   const go = panel.querySelector("[data-command]");
-  const cancel = panel.querySelector("[data-cancel]");
-  const toggle = (open) => {
-    panel.hidden = !open;
-    opener.setAttribute("aria-expanded", open);
-    (open ? cancel : opener).focus();
-  };
-  opener.addEventListener("click", () => toggle(panel.hidden));
-  go.addEventListener("click", () => {
-    command(go.dataset.command, [], opener.closest("details").querySelector(".note"));
-    toggle(false);
-  });
-  cancel.addEventListener("click", () => toggle(false));
-  panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") toggle(false);
-  });
+  askFirst(opener, panel, panel.querySelector("[data-cancel]"), go, () =>
+    command(go.dataset.command, [], opener.closest("details").querySelector(".note")),
+  );
 }
 
 byId("leave-recovery").addEventListener("click", () => {
@@ -54,7 +42,7 @@ function renderState() {
   if (state["wifi/net/ip"]) byId("net-ip").href = `http://${state["wifi/net/ip"]}/`;
   else byId("net-ip").removeAttribute("href");
   const signal = state["wifi/net/rssi"];
-  setText(byId("signal"), signal === undefined ? "–" : `${String(signal).replace("-", "−")} dBm`);
+  setText(byId("signal"), signal === undefined ? "–" : `${asNumber(signal)} dBm`);
   if (state.host) byId("host").href = `http://${state.host}/`;
   document.title = state.iam || "Device";
   byId("recovery").hidden = !state.recovery;

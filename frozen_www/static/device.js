@@ -116,6 +116,9 @@ function answer(key, value) {
   return true;
 }
 
+/** What passes without a change of anything that is rendered. */
+const isPassing = (key) => key === "info" || key.endsWith("/msg");
+
 function takeKeys(keys) {
   if (stale) state = {};
   stale = false;
@@ -127,7 +130,8 @@ function takeKeys(keys) {
     else if (value === null) delete state[key];
     else state[key] = value;
   }
-  render();
+  // A serial line brings a thousand messages a second.
+  if (!Object.keys(keys).every(isPassing)) render();
 }
 
 /** A handshake that fails may be one without a session, which a script is not told. */

@@ -24,6 +24,9 @@ export function asText(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
+/** A number as people write it, with a minus and not a hyphen. */
+export const asNumber = (text) => String(text).replace("-", "−");
+
 /** "retry_at" -> "Retry at". */
 export function asLabel(name) {
   return name[0].toUpperCase() + name.slice(1).replace(/_/g, " ");
@@ -48,6 +51,24 @@ export function addLine(list, text, most, kind = "info", time = "") {
   list.append(line);
   while (list.childElementCount > most) list.firstElementChild.remove();
   if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
+/** A panel that asks before `act` is done: `opener` opens and shuts it, Cancel has the focus. */
+export function askFirst(opener, panel, cancel, go, act) {
+  const show = (open) => {
+    panel.hidden = !open;
+    opener.setAttribute("aria-expanded", open);
+    (open ? cancel : opener).focus();
+  };
+  opener.addEventListener("click", () => show(panel.hidden));
+  cancel.addEventListener("click", () => show(false));
+  go.addEventListener("click", () => {
+    act();
+    show(false);
+  });
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") show(false);
+  });
 }
 
 /** "5 s", "3 min", "2 h", "4 days". */

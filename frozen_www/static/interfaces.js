@@ -18,7 +18,9 @@ import {
   addLine,
   asAge,
   asLabel,
+  asNumber,
   asText,
+  askFirst,
   byId,
   element,
   setBadge,
@@ -174,7 +176,7 @@ class InterfaceCard {
     if (this.entry.type === "gpio" && key === "direction") return value === "in" ? "Input" : "Output";
     const [, unit, decimals] = this.values.get(key) ?? [];
     if (typeof value !== "number" || decimals === undefined) return asText(value);
-    return `${value.toFixed(decimals)}${unit ? ` ${unit}` : ""}`.replace("-", "−");
+    return asNumber(value.toFixed(decimals)) + (unit ? ` ${unit}` : "");
   }
 
   isOut(key) {
@@ -261,7 +263,9 @@ class Editor {
     this.kinds.addEventListener("change", () => this.showKind());
     for (const button of this.panel.querySelectorAll("[data-step]"))
       button.addEventListener("click", () => this.move(Number(button.dataset.step)));
-    this.confirmRemoval(find(".remove"), find(".confirm"));
+    askFirst(find(".remove"), find(".confirm"), find(".keep"), find(".danger"), () =>
+      this.try(() => request("CMD", "remove_interface", [this.card.name], "saved")),
+    );
     find(".existing").hidden = !this.card;
     await this.try(async () => {
       const kinds = await request("GET", "kinds", [], "kinds");
@@ -332,19 +336,6 @@ class Editor {
     if (to < 0 || to >= names.length) return;
     names.splice(to, 0, ...names.splice(from, 1));
     await this.try(() => request("CMD", "order_interfaces", [names], "saved"));
-  }
-
-  confirmRemoval(opener, panel) {
-    const show = (open) => {
-      panel.hidden = !open;
-      opener.setAttribute("aria-expanded", open);
-      (open ? panel.querySelector(".keep") : opener).focus();
-    };
-    opener.addEventListener("click", () => show(panel.hidden));
-    panel.querySelector(".keep").addEventListener("click", () => show(false));
-    panel.querySelector(".danger").addEventListener("click", () =>
-      this.try(() => request("CMD", "remove_interface", [this.card.name], "saved")),
-    );
   }
 
   async try(what) {

@@ -1,15 +1,14 @@
 // The station's form: look for networks, test one, store one.
 
 import { OFFLINE, command, connection, on, onRender, online, state } from "./device.js";
-import { asText, byId, element, setBadge, setNote, setText } from "./dom.js";
+import { asNumber, asText, byId, element, setBadge, setNote, setText } from "./dom.js";
 
 let saving = null; // the network name whose storing is not confirmed yet
 
 const note = document.querySelector("#wifi-form .note");
 
 function networkItem(network) {
-  const strength = String(network.rssi).replace("-", "−");
-  const text = `${network.secure ? "Secured" : "Open"}, ${strength} dBm`;
+  const text = `${network.secure ? "Secured" : "Open"}, ${asNumber(network.rssi)} dBm`;
   const parts = [element("span", network.ssid), element("small", text)];
   const button = element("button", parts, { type: "button" });
   button.addEventListener("click", () => {

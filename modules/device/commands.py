@@ -95,7 +95,9 @@ class CommandError(Exception):
         field: the field that is wrong, where a message has several; None otherwise.
     """
 
-    field = None
+    def __init__(self, text, field=None):
+        super().__init__(text)
+        self.field = field
 
 
 class Commands:
@@ -159,9 +161,7 @@ class Commands:
         try:
             return await method(client, *arguments)
         except (ValueError, WifiError, NotRunning, QueueFull) as error:
-            refused = CommandError(f"{item}: {error}")
-            refused.field = getattr(error, "field", None)
-            raise refused
+            raise CommandError(f"{item}: {error}", getattr(error, "field", None))
         except OSError as error:
             problem = FULL if error.errno == ENOSPC else f"can't be saved ({error})"
             raise CommandError(f"{item}: {problem}")
@@ -241,19 +241,18 @@ class Commands:
         self._hub.event({"wifi/scan": networks})
 
     async def _test_new_sta(self, client, ssid, password=""):
+        self._begin_test(client, "test_new_sta", ssid, password)
+
+    async def _join_sta(self, client, ssid, password=""):
+        self._begin_test(client, "join_sta", ssid, password)
+
+    def _begin_test(self, client, item, ssid, password):
         ssid = _text(ssid, "the SSID")
         password = _text(password, "the password")
         check(ssid, password)
         require_station(self._wifi)
         # It takes up to half a minute: the client must be able to go on meanwhile.
-        create_task(self._test(client, "test_new_sta", ssid, password))
-
-    async def _join_sta(self, client, ssid, password=""):
-        ssid = _text(ssid, "the SSID")
-        password = _text(password, "the password")
-        check(ssid, password)
-        require_station(self._wifi)
-        create_task(self._test(client, "join_sta", ssid, password))
+        create_task(self._test(client, item, ssid, password))
 
     async def _test(self, client, item, ssid, password):
         self._hub.info("Testing network " + ssid)
@@ -338,9 +337,8 @@ class Commands:
         except KeyError as error:
             raise CommandError(f"set: unknown key {_quote(error.args[0])}")
         except ValueError as error:
-            refused = CommandError(f"set: {error.field} {error}")
-            refused.field = error.field if len(changes) > 1 else None
-            raise refused
+            named = error.field if len(changes) > 1 else None
+            raise CommandError(f"set: {error.field} {error}", named)
         config.save()
         self._apply(before)
         for key in changes:

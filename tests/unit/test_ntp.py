@@ -1,6 +1,6 @@
 """SNTP: what a server's answer says, and what is none."""
 
-from device.net.ntp import NoTime, request, unix_time
+from device.net.sntp import NoTime, request, unix_time
 from device.settings.names import host_name
 from device.wallclock import iso
 from helpers import refusal

@@ -67,6 +67,12 @@ def equal(a, b):
     return difference == 0
 
 
+def hmac_keys(key):
+    """The two keys that HMAC-SHA-256 makes of one of up to 64 bytes (RFC 2104 section 2)."""
+    key = key + bytes(64 - len(key))
+    return bytes([b ^ 0x36 for b in key]), bytes([b ^ 0x5C for b in key])
+
+
 async def derive(password, salt, iterations):
     """PBKDF2-HMAC-SHA-256 (RFC 8018 section 5.2), its first 32 bytes.
 
@@ -75,10 +81,7 @@ async def derive(password, salt, iterations):
         salt: bytes.
         iterations: int.
     """
-    padding = bytes(64 - len(password))
-    # HMAC (RFC 2104 section 2) with its two keys made once.
-    inner = bytes([b ^ 0x36 for b in password + padding])
-    outer = bytes([b ^ 0x5C for b in password + padding])
+    inner, outer = hmac_keys(password)
     block = salt + b"\0\0\0\1"
     result = 0
     for i in range(iterations):

@@ -28,8 +28,8 @@ _REASONS = {
 
 
 # What status() says besides failures (modnetwork.h).
-IDLE = const(1000)
-CONNECTING = const(1001)
+_IDLE = const(1000)
+_CONNECTING = const(1001)
 
 
 def late_reason(station, before, password):
@@ -41,7 +41,7 @@ def late_reason(station, before, password):
     except OSError:
         pass
     status = station.status()
-    if status == before and status not in (IDLE, CONNECTING):
+    if status == before and status not in (_IDLE, _CONNECTING):
         # It may be the old failure's, but nothing better is known.
         return reason_of(status, password)
     return NO_ANSWER

@@ -1,14 +1,15 @@
-"""The time from a server of the network: SNTP (RFC 4330, RFC 5905 section 14)."""
+"""The time from a server of the network."""
 
-import os
 import random
 import socket
 from asyncio import sleep, sleep_ms
+from errno import EAGAIN
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
 from ..log import log
+from .sntp import NoTime, request, unix_time
 
 # How long an answer may take, and how often it is looked for.
 ANSWER_MS = 3000
@@ -22,37 +23,6 @@ INTERVAL = 6 * 3600
 
 # What there is no network for is looked for again after so many seconds.
 _OFFLINE = const(2)
-
-# Seconds from 1900 to 1970, and what a second count of 32 bits holds (RFC 5905 section 6).
-_TO_UNIX = const(2_208_988_800)
-_ERA = const(1 << 32)
-
-
-class NoTime(Exception):
-    """The server didn't tell the time; the text says why."""
-
-
-def request():
-    """A request, whose last 8 bytes, a random number, its answer repeats."""
-    # LI 0, version 4, mode 3 (client).
-    return b"\x23" + bytes(39) + os.urandom(8)
-
-
-def unix_time(answer, asked):
-    """The time of an answer to the request `asked`, in seconds since 1970.
-
-    Raises:
-        NoTime: it is none.
-    """
-    if len(answer) < 48 or answer[24:32] != asked[40:48]:
-        raise NoTime("it sent no answer to the question")
-    # Section 7.3: mode 4 is a server's; leap indicator 3 and stratum 0 say that it has no time.
-    if answer[0] & 7 != 4 or answer[0] >> 6 == 3 or not 1 <= answer[1] <= 15:
-        raise NoTime("it has no time itself")
-    seconds = int.from_bytes(answer[40:44], "big")
-    if seconds < _ERA // 2:
-        seconds += _ERA  # from February 2036 on
-    return seconds - _TO_UNIX
 
 
 async def ask(host, port):
@@ -74,7 +44,7 @@ async def ask(host, port):
             try:
                 answer = sock.recv(64)
             except OSError as error:
-                if error.errno != 11:  # EAGAIN
+                if error.errno != EAGAIN:
                     raise
                 continue
             return unix_time(answer, asked)

@@ -219,6 +219,7 @@ class Wifi:
             if len(networks) > 1:
                 from .wifi_orders import by_order_and_signal
 
+                await self.leave()  # while it is joining, a station hears nothing
                 networks = by_order_and_signal(self.station, networks)
             self.round = networks
         return self.round.pop(0)
@@ -229,7 +230,6 @@ class Wifi:
         orders = self.ordering()
         await orders.acquire()
         try:
-            await self.leave()
             ssid, password = await self._next()
             reason = await self.join(ssid, password, supervised=True)
             if reason:

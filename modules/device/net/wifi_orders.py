@@ -193,11 +193,3 @@ def by_order_and_signal(station, networks):
     weak = [each for each in networks if each[0] in heard and each not in good]
     weak.sort(key=lambda each: -heard[each[0]])
     return good + weak + [each for each in networks if each[0] not in heard]
-
-
-def reread(wifi):
-    """Take note that another network is stored, which is due now."""
-    wifi.tested = None
-    wifi.failures = 0
-    wifi.next_attempt = None
-    wifi.refresh()

@@ -19,7 +19,7 @@ from strict_json import loads
 
 import build_info
 
-from ..access.password import derive, equal
+from ..access.password import derive, equal, hmac_keys
 from ..settings.config import FIELDS, SECRET
 
 FORMAT = "websock settings 1"
@@ -186,13 +186,8 @@ async def _keys(passphrase, salt, iterations):
 
 
 def _hmac(key, data):
-    # RFC 2104 section 2, for a key of 32 bytes.
-    key = key + bytes(32)
-    inner = sha256(bytes([b ^ 0x36 for b in key]))
-    inner.update(data)
-    outer = sha256(bytes([b ^ 0x5C for b in key]))
-    outer.update(inner.digest())
-    return outer.digest()
+    inner, outer = hmac_keys(key)
+    return sha256(outer + sha256(inner + data).digest()).digest()
 
 
 def _text(data):

@@ -10,7 +10,8 @@ The file is read again whenever its text changes.
 import json
 import math
 import sys
-from time import ticks_diff, ticks_us
+
+from clock import uptime
 
 import machine
 
@@ -20,18 +21,6 @@ _THRESHOLD_MV = 1650
 
 _text = ""
 _signals = {}
-_begun = ticks_us()
-_last = _begun
-_elapsed = 0  # us up to _last
-
-
-def _now():
-    # Seconds since the start.
-    global _last, _elapsed
-    now = ticks_us()
-    _elapsed += ticks_diff(now, _last)
-    _last = now
-    return _elapsed / 1_000_000
 
 
 def read():
@@ -71,7 +60,7 @@ def level(id):
     signal = _signals.get(id)
     if isinstance(signal, dict):
         if "hz" in signal:
-            return int(_now() * signal["hz"] * 2) & 1
+            return int(uptime() * signal["hz"] * 2) & 1
         return int(millivolts(id) >= _THRESHOLD_MV)
     return signal
 
@@ -86,11 +75,11 @@ def millivolts(id):
     if not isinstance(signal["mv"], list):
         return signal["mv"]
     low, high = signal["mv"]
-    turn = 2 * math.pi * _now() / signal["period_s"]
+    turn = 2 * math.pi * uptime() / signal["period_s"]
     return low + (high - low) * (1 - math.cos(turn)) / 2
 
 
 def pulses(id):
     """How many pulses there have been at a pin since the start, with a fraction."""
     signal = _signals.get(id)
-    return _now() * signal["hz"] if isinstance(signal, dict) and "hz" in signal else 0
+    return uptime() * signal["hz"] if isinstance(signal, dict) and "hz" in signal else 0
