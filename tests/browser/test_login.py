@@ -23,7 +23,7 @@ def test_password_is_set_and_shuts_other_browsers_out(image, open_page):
     other = open_page(image)
     set_password(page)
     # The other browser has no session: its page asks for the password by itself.
-    expect(other.get_by_role("textbox", name="Admin password")).to_be_visible()
+    expect(other.get_by_role("textbox", name="Admin password", exact=True)).to_be_visible()
     assert other.url == image.http + "/login"
     page.reload()
     expect(status(page)).to_have_text("Connected")
