@@ -72,8 +72,9 @@ def _run(config, boot=None):
         except BaseException as error:  # CancelledError and SystemExit are no Exception
             text = recovery.keep(error)
         else:
+            # Nobody would find the device any more.
+            text = f"app {name} has ended, without an error\n"
             log("info", f"app {name} has ended")
-            return
         close_all()
         gc.collect()
         if boot:

@@ -64,7 +64,7 @@ def test_app_of_the_user(make_image, place):
     image.spawn()
     image.wait_line("my app bench-7")
     image.wait_line(r'mine \{"rate": 5\}')
-    assert image.wait() == 0
+    image.wait_ready()  # the device, in its place
 
 
 def test_app_of_the_user_that_is_a_coroutine(make_image):
@@ -72,7 +72,7 @@ def test_app_of_the_user_that_is_a_coroutine(make_image):
     image = make_image(start=False, files={**FILES, "my_app.py": text})
     image.spawn()
     image.wait_line("done")
-    assert image.wait() == 0
+    image.wait_ready()
 
 
 async def test_app_of_the_user_with_the_frozen_servers(make_image):

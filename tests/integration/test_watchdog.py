@@ -92,13 +92,12 @@ def test_an_app_whose_loop_turns_goes_on(make_image, text):
     assert BITES not in image.log()
 
 
-def test_an_app_that_ends_leaves_the_watchdog_fed(make_image):
+async def test_an_app_that_ends_is_replaced_by_the_device(make_image):
     text = "def app_main(config):\n    pass\n"
-    image = make_image(files={**FILES, "mine.py": text}, args=["--chip"], start=False)
-    image.spawn()
-    assert image.wait() == 0
-    assert "app mine has ended" in image.log()
-    assert (image.data / "nvs_sim" / "starts").read_bytes() == b"\0"
+    image = make_image(files={**FILES, "mine.py": text}, args=["--chip"])
+    async with Page(image.ws) as page:
+        assert page.state["recovery"] == "app mine has ended, without an error\n"
+    assert BITES not in image.log()
 
 
 async def test_crashes_lead_to_safe_mode_and_a_reboot_by_order_does_not_count(make_image):

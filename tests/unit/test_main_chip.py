@@ -188,14 +188,14 @@ def test_ctrl_c_before_a_restart_keeps_the_watchdog_from_ending_the_repl():
         assert chip.timers == chip.dogs
 
 
-def test_an_app_that_ends_is_no_failure_and_the_watchdog_is_fed():
+def test_an_app_that_ends_is_replaced_without_a_restart_and_the_watchdog_is_fed():
     with Chip(mine=None) as chip:
         board.overrides["app"] = "mine"
         try:
             chip.start()
         finally:
             del board.overrides["app"]
-        assert chip.ran == [("mine", None)]
+        assert chip.ran == [("mine", None), ("demo", "app mine has ended, without an error\n")]
         assert chip.timers == chip.dogs
         assert chip.store.values["starts"] == b"\x00"
 
