@@ -3,6 +3,7 @@
 
 import { startBackup } from "./backup.js";
 import { command, connection, onRender, online, render, state } from "./device.js";
+import { startDiagnostics } from "./diagnostics.js";
 import { askFirst, asNumber, asText, byId, setBadge, setText } from "./dom.js";
 import { startInterfaces } from "./interfaces.js";
 import { startKeeping } from "./open.js";
@@ -23,6 +24,10 @@ for (const opener of document.querySelectorAll("[data-confirm]")) {
 byId("leave-recovery").addEventListener("click", () => {
   const note = document.querySelector("#recovery .note");
   if (command("set", ["app", "demo"], note)) command("reboot", [], note);
+});
+
+byId("reset-access").addEventListener("click", () => {
+  command("reset_access", [], document.querySelector("#recovery .note"));
 });
 
 byId("restart-now").addEventListener("click", () => {
@@ -46,6 +51,7 @@ function renderState() {
   if (state.host) byId("host").href = `http://${state.host}/`;
   document.title = state.iam || "Device";
   byId("recovery").hidden = !state.recovery;
+  byId("reset-access").hidden = !(state.recovery ?? "").startsWith("safe mode");
   for (const button of document.querySelectorAll("[data-online]")) button.disabled = !online();
 }
 
@@ -55,6 +61,7 @@ startInterfaces();
 startSettings();
 startBackup();
 startSetup();
+startDiagnostics();
 startKeeping();
 
 byId("retry").addEventListener("click", () => connection.open());

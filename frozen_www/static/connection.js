@@ -1,4 +1,5 @@
-// A WebSocket that comes back by itself.
+// A WebSocket that comes back by itself. Where there is none, as in the windows in which phones show
+// a network's sign-in page, requests take its place.
 
 // Waits, in milliseconds.
 const RETRY_MIN = 500;
@@ -8,6 +9,7 @@ const OPENING_MAX = 10000; // a device that has gone answers nothing, and browse
 const QUIET_MAX = 10000; // then the device is asked for a sign of life: pages can't send pings
 const COMMAND_MAX = 2500; // likewise after a command
 const ANSWER_MAX = 2500;
+const POLL = 2000; // without WebSocket
 
 // What a close code of the device's tells; any other is a connection that was lost.
 const REASONS = {
@@ -27,8 +29,10 @@ function reasonOf({ code, reason }) {
 export class Connection {
   constructor(url, handlers) {
     this.url = url;
-    this.handlers = handlers; // status(text, retry), open(), close(reason), failed(), keys(object)
+    this.handlers = handlers; // status(text, retry), open(), close(reason), failed(), whole(), keys(object)
     this.online = false;
+    this.polling = false;
+    this.everOpen = false;
     this.failures = 0;
     this.reason = "";
   }
@@ -36,9 +40,15 @@ export class Connection {
   open() {
     this.abandon();
     if (this.reason) this.handlers.status(this.reason, "; trying now");
-    const socket = new WebSocket(this.url);
+    let socket;
+    try {
+      socket = new WebSocket(this.url);
+    } catch {
+      this.lost(); // there are browsers without
+      return;
+    }
     socket.onopen = () => {
-      this.online = true;
+      this.online = this.everOpen = true;
       this.listen();
       this.handlers.status("Connected", "");
       this.handlers.open();
@@ -74,8 +84,7 @@ export class Connection {
   /** Forgets the socket without waiting for a closing handshake that a dead peer never answers. */
   abandon() {
     clearTimeout(this.timer);
-    this.online = false;
-    this.asked = false;
+    this.online = this.polling = this.asked = false;
     if (!this.socket) return;
     this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
     this.socket.close();
@@ -113,6 +122,7 @@ export class Connection {
       this.open();
       return;
     }
+    if (this.polling) return;
     this.transmit("GET", "state", []);
     this.asked = true;
     this.after(ANSWER_MAX, () => this.lost());
@@ -122,11 +132,43 @@ export class Connection {
   send(verb, item, args) {
     if (!this.transmit(verb, item, args)) return false;
     // Not every command has an answer, but who is there answers a question.
-    if (!this.asked) this.after(COMMAND_MAX, () => this.check());
+    if (!this.asked && !this.polling) this.after(COMMAND_MAX, () => this.check());
     return true;
   }
 
+  /** Does without WebSocket from now on; to be called when the device answers requests. */
+  poll() {
+    if (this.everOpen || this.online) return;
+    clearTimeout(this.timer);
+    this.online = this.polling = true;
+    this.handlers.status("Connected, without live updates", "");
+    this.handlers.open();
+    this.ask();
+  }
+
+  async ask() {
+    if (!this.polling) return;
+    await this.exchange("api/state");
+    if (this.polling) this.after(POLL, () => this.ask());
+  }
+
+  async exchange(path, options) {
+    try {
+      const response = await fetch(path, options);
+      const keys = await response.json();
+      if (path === "api/state") this.handlers.whole();
+      this.handlers.keys(keys);
+    } catch {
+      if (this.polling) this.lost();
+    }
+  }
+
   transmit(verb, item, args) {
+    if (this.polling) {
+      const body = JSON.stringify([verb, item, args]);
+      this.exchange("api/command", { method: "POST", body });
+      return true;
+    }
     if (!this.online || this.socket.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify([verb, item, args]));
     return true;

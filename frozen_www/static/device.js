@@ -139,6 +139,7 @@ async function askForLogin() {
   try {
     const session = await (await fetch("api/session")).json();
     if (!session.authenticated) location.assign("login");
+    else connection.poll();
   } catch {
     return; // the device is away, not shut
   }
@@ -168,5 +169,8 @@ export const connection = new Connection(address.href, {
     render();
   },
   failed: askForLogin,
+  whole() {
+    stale = true;
+  },
   keys: takeKeys,
 });

@@ -100,6 +100,7 @@ class InterfaceCard {
     this.received = this.root.querySelector(".lines");
     const title = this.entry.title || this.name;
     this.received.setAttribute("aria-label", `Received: ${title}`);
+    if (this.entry.type === "uart") this.recall();
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.send(input.value)) input.value = "";
@@ -114,6 +115,16 @@ class InterfaceCard {
     if (!this.received && !this.pin) this.addMessages();
     if (this.received)
       addLine(this.received, asText(value), MESSAGE_LINES, "info", asTime(Date.now()));
+  }
+
+  /** What came before the page was opened, of those that keep it. */
+  async recall() {
+    try {
+      for (const text of await request("GET", "recent", [this.name], "recent"))
+        addLine(this.received, asText(text), MESSAGE_LINES);
+    } catch {
+      return; // the device has gone meanwhile; what comes is shown
+    }
   }
 
   takesMessages() {

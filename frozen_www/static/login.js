@@ -4,7 +4,7 @@
 const byId = (id) => document.getElementById(id);
 
 async function show() {
-  const session = await (await fetch("/api/session")).json();
+  const session = await (await fetch("api/session")).json();
   const inside = session.authenticated;
   byId("login").hidden = inside;
   byId("change").hidden = !inside;
@@ -36,7 +36,7 @@ async function ask(method, path, note, fields) {
 const tokenNote = document.querySelector("#token-form .note");
 
 async function listTokens() {
-  const answer = await ask("GET", "/api/tokens", tokenNote);
+  const answer = await ask("GET", "api/tokens", tokenNote);
   if (answer) byId("token-list").replaceChildren(...answer.tokens.map(tokenItem));
   byId("no-tokens").hidden = byId("token-list").childElementCount > 0;
 }
@@ -60,7 +60,7 @@ function tokenItem({ name, right }) {
   button.onblur = () => word("Revoke");
   button.onclick = async () => {
     if (button.textContent === "Revoke") return word("Really revoke");
-    const path = `/api/tokens/${encodeURIComponent(name)}`;
+    const path = `api/tokens/${encodeURIComponent(name)}`;
     if (!(await ask("DELETE", path, tokenNote))) return;
     byId("made").hidden = true;
     await listTokens();
@@ -72,7 +72,7 @@ function tokenItem({ name, right }) {
 byId("token-form").onsubmit = async (event) => {
   event.preventDefault();
   const form = event.currentTarget;
-  const made = await ask("POST", "/api/tokens", tokenNote, new FormData(form));
+  const made = await ask("POST", "api/tokens", tokenNote, new FormData(form));
   if (!made) return;
   form.reset();
   byId("made").hidden = false;
@@ -82,7 +82,7 @@ byId("token-form").onsubmit = async (event) => {
   listTokens();
 };
 
-for (const form of document.querySelectorAll("#login form, #change form[action='/password']")) {
+for (const form of document.querySelectorAll("#login form, #change form[action='password']")) {
   const note = form.querySelector(".note");
   form.onsubmit = async (event) => {
     event.preventDefault();
@@ -92,7 +92,7 @@ for (const form of document.querySelectorAll("#login form, #change form[action='
       const body = new URLSearchParams(new FormData(form));
       const response = await fetch(form.action, { method: "POST", body, redirect: "manual" });
       // A redirect is success, and not to be read by scripts.
-      if (response.type === "opaqueredirect") return location.assign("/");
+      if (response.type === "opaqueredirect") return location.assign("./");
       const wait = response.headers.get("retry-after");
       note.textContent = (await response.text()).trim() + (wait ? `; try again in ${wait} s` : "");
     } catch {

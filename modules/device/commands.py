@@ -70,6 +70,8 @@ _ITEMS = (
     ("CMD", "scan", "scan", 0, 0, _SETTINGS),
     ("CMD", "test_new_sta", "test_new_sta", 1, 2, _SETTINGS),
     ("CMD", "store_new_sta", "store_new_sta", 1, 2, _SETTINGS),
+    ("GET", "diagnostics", "get_diagnostics", 0, 0, _READ),
+    ("GET", "recent", "get_recent", 1, 1, _READ),
     ("GET", "time", "get_time", 0, 0, _READ),
     ("CMD", "set_time", "set_time", 1, 1, _CONTROL),
     ("CMD", "join_sta", "join_sta", 1, 2, _SETTINGS),
@@ -78,6 +80,7 @@ _ITEMS = (
     ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
     ("GET", "config", "get_config", 0, 1, _SETTINGS),
     ("CMD", "set", "set_fields", 1, 2, _SETTINGS),
+    ("CMD", "reset_access", "reset_access", 0, 0, _ADMIN),
     ("CMD", "factory_reset", "factory_reset", 0, 0, _ADMIN),
 )
 
@@ -239,6 +242,8 @@ class Commands:
         networks = await self._wifi.scan()
         # Everybody's list changes, so that two pages don't scan twice.
         self._hub.event({"wifi/scan": networks})
+        # Who asks by a request isn't told of events.
+        return None if client in self._hub.clients else {"wifi/scan": networks}
 
     async def _test_new_sta(self, client, ssid, password=""):
         self._begin_test(client, "test_new_sta", ssid, password)
@@ -345,6 +350,14 @@ class Commands:
             used = "and used" if field(key)[5] else "and will be used after a reboot"
             self._hub.info(f"{key} is saved {used}")
 
+    async def _get_diagnostics(self, client):
+        from .diagnostics import diagnose
+
+        return {"diagnostics": diagnose(self._hub)}
+
+    async def _get_recent(self, client, name):
+        return {"recent": list(self._interface(name).recent)}
+
     async def _get_time(self, client):
         state = self._hub.state
         return {
@@ -360,6 +373,13 @@ class Commands:
 
     async def _reboot(self, client):
         self._hub.info("Rebooting")
+        self._restart()
+
+    async def _reset_access(self, client):
+        from .startup.button import reset_access
+
+        reset_access()
+        self._hub.info("Password and access point are reset. Rebooting")
         self._restart()
 
     async def _factory_reset(self, client):

@@ -97,6 +97,7 @@ class Interface:
     running = False
     starts = True
     histories = None  # History by key, from the first number on
+    recent = ()  # the last messages, a list, of one that keeps some
     _keys = ()  # a set, from the first value on
     _error = ""
     _task = None

@@ -3,6 +3,7 @@
 import asyncio
 from time import ticks_diff, ticks_ms
 
+import heap
 from machine import UART
 
 from interfaces.base import Interface
@@ -23,6 +24,10 @@ TX_CHUNK = 128
 TXBUF = 512
 
 RX_CHUNK = 512
+
+# Lines that are kept for pages that are opened later, and characters of all of them.
+RECENT_LINES = 32
+RECENT_SIZE = max(512, min(4096, heap.SIZE // 64))
 
 # After so long a silence what has come of a line is passed on without its end: a prompt has none.
 QUIET_MS = 200
@@ -45,6 +50,18 @@ class Uart(Interface):
         ("stop", "integer", 1, 2, 1, "Stop bits"),
         ("eol", "choice", ("\n", "\r\n", "\r", ""), None, "\n", "What ends each message sent"),
     )
+
+    def __init__(self, name, emit, **options):
+        super().__init__(name, emit, **options)
+        self.recent = []
+
+    def _received(self, text):
+        recent = self.recent
+        recent.append(text)
+        size = sum([len(each) for each in recent])
+        while len(recent) > RECENT_LINES or size > RECENT_SIZE:
+            size -= len(recent.pop(0))
+        self.emit("msg", text)
 
     def _pins(self):
         from board import MACHINE
@@ -120,7 +137,7 @@ class Uart(Interface):
                 overruns += 1
                 self.emit("overruns", overruns)
             for text in lines.feed(view[:size]):
-                self.emit("msg", text)
+                self._received(text)
             if lines:
                 self._byte_at = ticks_ms()
                 begun.set()
@@ -132,7 +149,7 @@ class Uart(Interface):
             while lines and (left := QUIET_MS - ticks_diff(ticks_ms(), self._byte_at)) > 0:
                 await asyncio.sleep_ms(left)
             if lines:
-                self.emit("msg", lines.flush())
+                self._received(lines.flush())
 
     async def _transmit(self, uart):
         eol = self.options["eol"]

@@ -141,3 +141,20 @@ def test_page_loads_while_websockets_hold_every_other_place(make_image, open_pag
         expect(status(page)).to_have_text("Connected")
         for client in clients:
             assert client.ping().wait(DEADLINE)
+
+
+@pytest.mark.parametrize(
+    "without",
+    ["window.WebSocket = undefined;", "window.WebSocket = class { constructor() { throw 1; } };"],
+)
+def test_without_websocket_the_page_works_by_requests(image, open_page, without):
+    page = open_page(image, connected=False, before=lambda page: page.add_init_script(without))
+    expect(status(page)).to_have_text("Connected, without live updates")
+    start(page)
+    card(page, FAKE).locator(".switch").click()
+    expect(card(page, FAKE).locator(".badge")).to_have_text("Stopped")
+    with websockets.sync.client.connect(image.ws) as client:
+        client.send('["CMD", "start_interface"]')
+    expect(card(page, FAKE).locator(".badge")).to_have_text("Running")
+    page.get_by_role("button", name="Scan").click()
+    expect(page.get_by_role("list", name="Networks found")).to_be_visible()

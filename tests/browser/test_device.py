@@ -138,3 +138,28 @@ def test_log_keeps_the_newest_200_lines(image, open_page):
         page.evaluate("message => sockets.at(-1).send(message)", message)
     expect(log(page).locator("> div").last).to_contain_text("nothing-249")
     expect(log(page).locator("> div")).to_have_count(200)
+
+
+def test_the_log_is_filtered_and_saved(image, open_page, tmp_path):
+    page = open_page(image)
+    lines = log(page).locator("> div:visible")
+    expect(lines.filter(has_text="client joined")).to_have_count(1)
+    page.get_by_label("Only messages with").fill("access point")
+    expect(lines).to_have_count(1)
+    page.get_by_label("Only messages with").fill("")
+    page.get_by_label("Which messages").select_option("Errors")
+    expect(lines).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    download.value.save_as(tmp_path / "log.txt")
+    assert "\tinfo\taccess point: " in (tmp_path / "log.txt").read_text()
+
+
+def test_diagnostics_are_asked_for_when_they_are_looked_at(image, open_page):
+    page = open_page(image)
+    expect(page.locator("#diagnostics > div")).to_have_count(0)
+    page.locator("#card-diagnostics > summary").click()
+    expect(row(page, "Diagnostics", "Reset cause")).to_have_text("power on")
+    expect(row(page, "Diagnostics", "Heap free")).to_contain_text("KiB")
+    expect(row(page, "Diagnostics", "Flash free")).to_contain_text("KiB")
+    expect(row(page, "Diagnostics", "Clients")).to_have_text("1")

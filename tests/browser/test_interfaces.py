@@ -125,6 +125,8 @@ def test_serial_line(image, open_page):
         assert line.readline() == b"READ?\n"
         line.write(b"12.5 kWh\r\n")
         expect(received(page, "Power meter")).to_contain_text("12.5 kWh")
+        # Who comes later sees it too.
+        expect(received(open_page(image), "Power meter")).to_contain_text(["12.5 kWh"])
 
 
 @pytest.mark.image(files=interfaces({"name": "lamp", "type": "gpio", "title": "Lamp", "pin": 34}))

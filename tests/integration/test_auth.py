@@ -65,7 +65,7 @@ def test_nothing_is_served_without_a_session(locked):
     for path in PROTECTED:
         response = get(locked, path)
         if path == "/":
-            assert (response.status, response.headers["location"]) == (303, "/login")
+            assert (response.status, response.headers["location"]) == (303, "login")
         else:
             assert response.status == 401, path
             assert response.headers["www-authenticate"] == "Bearer"
@@ -100,7 +100,7 @@ def test_session_by_cookie_and_by_bearer(locked):
 
 def test_browser_logs_in_with_a_form(locked):
     response = post(locked, "/login", {"password": PASSWORD}, form=True)
-    assert (response.status, response.headers["location"]) == (303, "/")
+    assert (response.status, response.headers["location"]) == (303, "./")
     cookie = response.headers["set-cookie"]
     assert "; HttpOnly" in cookie and "; SameSite=Strict" in cookie
     assert get(locked, "/", "Cookie: " + cookie.split(";")[0]).status == 200

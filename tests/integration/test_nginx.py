@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -13,7 +14,7 @@ import websockets.sync.client
 from websockets.exceptions import InvalidStatus
 
 from certificates import Authority
-from support import Program, free_port, wait_until
+from support import ROOT, Program, free_port, wait_until
 
 NGINX = Path("/usr/sbin/nginx")
 NAME = "pump.example.com"
@@ -36,17 +37,14 @@ http {
         listen 127.0.0.1:PORT ssl;
         ssl_certificate FOLDER/cert.pem;
         ssl_certificate_key FOLDER/key.pem;
-        location / {
-            proxy_pass http://127.0.0.1:DEVICE;
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_set_header X-Forwarded-Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }
+        LOCATION
     }
 }
 """
+
+# What docs/http.md says of nginx.
+DOCUMENT = (ROOT / "docs" / "http.md").read_text()
+LOCATION = re.search(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)[1]
 
 
 class Proxy:
@@ -69,9 +67,9 @@ class Proxy:
         finally:
             client.close()
 
-    def connect(self, **headers):
+    def connect(self, place="/", **headers):
         return websockets.sync.client.connect(
-            f"wss://{NAME}/ws",
+            f"wss://{NAME}{place}ws",
             sock=socket.create_connection(("127.0.0.1", self.port)),
             ssl=self._context,
             server_hostname=NAME,
@@ -93,7 +91,7 @@ def make_proxy(authority, tmp_path):
         pytest.skip("nginx is missing: apt-get install nginx-light")
     started = []
 
-    def make(image):
+    def make(image, place="/"):
         folder = tmp_path / "nginx"
         folder.mkdir()
         (folder / "cert.pem").write_bytes(authority.read("server.pem"))
@@ -101,7 +99,9 @@ def make_proxy(authority, tmp_path):
         os.chmod(folder, 0o755)
         port = free_port()
         text = CONFIGURATION.replace("FOLDER", str(folder)).replace("PORT", str(port))
-        text = text.replace("DEVICE", str(image.http_port))
+        location = LOCATION.replace("/pump/", place)
+        location = location.replace("192.168.1.20", f"127.0.0.1:{image.http_port}")
+        text = text.replace("LOCATION", location)
         (folder / "nginx.conf").write_text(text)
         command = [NGINX, "-c", folder / "nginx.conf", "-p", folder]
         nginx = Program(command, tmp_path / "nginx.log")
@@ -115,7 +115,7 @@ def make_proxy(authority, tmp_path):
         def serves():
             assert nginx.running, nginx.log()
             try:
-                proxy.ask("GET", "/health")
+                proxy.ask("GET", place + "health")
             except OSError:
                 return False
             return True
@@ -169,3 +169,27 @@ def test_page_login_and_websocket_through_a_proxy(image, make_proxy):
     assert last.status == 429
     assert proxy.ask("POST", "/login", {"password": PASSWORD})[0].status == 200
     assert "wrong admin password from 127.0.0.5" in image.log()
+
+
+@pytest.mark.image(files={"app.json": {"http": {"proxy": "127.0.0.1", "names": [NAME]}}})
+def test_the_device_in_a_folder_of_the_site(image, make_proxy):
+    proxy = make_proxy(image, "/pump/")
+    origin = f"https://{NAME}"
+    answer, body = proxy.ask("GET", "/pump/")
+    assert answer.status == 200
+    # Everything that the page loads is beside it.
+    for name in re.findall(rb'(?:href|src)="?([^" >]+)', body):
+        assert not name.startswith(b"/"), name
+        if name.startswith(b"static/"):
+            assert proxy.ask("GET", "/pump/" + name.decode())[0].status == 200
+    answer, _ = proxy.ask("POST", "/pump/password", {"new": PASSWORD}, Origin=origin)
+    assert answer.status == 200
+    answer, _ = proxy.ask("GET", "/pump/")
+    assert answer.status == 303 and answer.headers["Location"] == "login"
+    assert proxy.ask("GET", "/pump/login")[0].status == 200
+    answer, _ = proxy.ask("POST", "/pump/login", {"password": PASSWORD}, Origin=origin)
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    with proxy.connect("/pump/", Cookie=cookie, Origin=origin) as client:
+        assert "iam" in json.loads(client.recv())
+    scripts = (ROOT / "frozen_www" / "static").glob("*.js")
+    assert not [s for s in scripts if re.search(r"""fetch\(["'`]/""", s.read_text())]

@@ -101,7 +101,7 @@ def test_portal_opens_with_a_password_too(image):
         assert ask(image, path, host).headers["location"] == page(image)
     # and then it is as for everybody
     response = ask(image, "/", f"192.168.4.1:{image.http_port}")
-    assert (response.status, response.headers["location"]) == (303, "/login")
+    assert (response.status, response.headers["location"]) == (303, "login")
     for path in ("/api/state", "/nothing"):
         assert ask(image, path, "192.168.4.1").status == 401
 

@@ -26,6 +26,7 @@ class Interface:
     starts: bool
     # Of interfaces.history, by key.
     histories: dict[str, Any] | None
+    recent: Sequence[Any]
     def __init__(
         self,
         name: str,

@@ -78,5 +78,5 @@ class Guard:
         if path == "/":
             from httpd import redirect
 
-            return redirect("/login")
+            return redirect("login")
         raise HTTPError(401, "log in first", (("WWW-Authenticate", "Bearer"),))

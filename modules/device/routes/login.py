@@ -50,7 +50,7 @@ def logout(device, request):
     known = device.access.password
     if known is not None:
         known.log_out(request.headers)
-    response = redirect("/login")
+    response = redirect("login")
     _set_cookie(request, response, "", 0)
     return response
 
@@ -111,7 +111,7 @@ def _logged_in(request, token):
     if _wants_json(request):
         response = Response({"token": token, "seconds": SESSION_SECONDS}, headers=_NO_STORE)
     else:
-        response = redirect("/")
+        response = redirect("./")
     _set_cookie(request, response, token, SESSION_SECONDS)
     return response
 

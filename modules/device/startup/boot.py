@@ -19,6 +19,11 @@ CRASHES = 3
 WATCHDOG_MS = 60_000
 FEED_MS = 1_000
 
+# How long the BOOT button is held while the device runs, to reset the access when it is released,
+# and to reset everything.
+ACCESS_MS = 10_000
+EVERYTHING_MS = 30_000
+
 _COUNT = "starts"
 
 # In safe mode, whatever is stored: the device's own app, without interfaces and without phoning
@@ -62,6 +67,7 @@ class Boot:
         self._watchdog = None
         self._released = False
         self._held = False
+        self._held_ms = -1  # it has not been seen released
         self.safe = ""
         if chip.deliberate():
             return
@@ -122,6 +128,7 @@ class Boot:
         lasted = False
         while True:
             self._watchdog.feed()
+            self._watch_button()
             if elapsed >= STABLE_MS:
                 elapsed = 0
                 try:
@@ -134,6 +141,25 @@ class Boot:
                     poller.report("the settings can't be copied", error)
             await asyncio.sleep_ms(FEED_MS)
             elapsed += FEED_MS
+
+    def _watch_button(self):
+        if not self._chip.held():
+            held, self._held_ms = self._held_ms, 0
+            if held < ACCESS_MS:
+                return
+        else:
+            # Who held it to get to safe mode has to let go first.
+            if self._held_ms < 0:
+                return
+            self._held_ms += FEED_MS
+            if self._held_ms == ACCESS_MS:
+                self._report("info", "BOOT is held: let go to reset password and access point")
+            if self._held_ms < EVERYTHING_MS:
+                return
+            held = self._held_ms
+        from .button import released
+
+        released(held >= EVERYTHING_MS)
 
     def release(self):
         """The app has ended, or was interrupted: the watchdog must not end the REPL."""
