@@ -3,6 +3,7 @@
 It ends up in the page's footer, in /health and in bug reports.
 """
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import sources
 from common import BUILD, ROOT, Unavailable, main, write_if_changed
 
 OUTPUT = BUILD / "generated" / "build_info.py"
+
+COMMIT = re.compile(r"[0-9a-f]{7,40}(-dirty)?")
 
 TEMPLATE = '''"""What this image was built from; written by the build."""
 
@@ -20,15 +23,18 @@ SOURCE = {source!r}
 
 
 def project_version(root=ROOT):
-    """`git describe` of the project; without git history, the version in pyproject.toml."""
+    """The version by the last tag, or else by pyproject.toml, and which commit it is."""
+    with open(root / "pyproject.toml", "rb") as file:
+        version = tomllib.load(file)["project"]["version"]
     try:
         top = sources.git("rev-parse", "--show-toplevel", folder=root)
         if Path(top).resolve() == Path(root).resolve():
-            return sources.git("describe", "--tags", "--always", "--dirty", folder=root)
+            found = sources.git("describe", "--tags", "--always", "--dirty", folder=root)
+            # Without a tag it is a commit, which says little to people.
+            return f"{version}+g{found}" if COMMIT.fullmatch(found) else found
     except Unavailable:
         pass
-    with open(root / "pyproject.toml", "rb") as file:
-        return tomllib.load(file)["project"]["version"]
+    return version
 
 
 def module_text(version, source):

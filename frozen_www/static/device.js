@@ -2,6 +2,7 @@
 
 import { Connection } from "./connection.js";
 import { addLine, asText, byId, setNote, setText } from "./dom.js";
+import { inWords } from "./words.js";
 
 export const OFFLINE = "Not connected: sending works again when the connection is back.";
 
@@ -46,10 +47,10 @@ export function asTime(time, options = { timeStyle: "medium" }) {
 }
 
 export const log = (text, kind, time = Date.now()) =>
-  addLine(byId("log"), text, LOG_LINES, kind, asTime(time));
+  addLine(byId("log"), inWords(text), LOG_LINES, kind, asTime(time));
 
 /** What the device calls its commands means nothing to who uses the page. */
-export const plain = (text) => text.replace(/^[a-z]+(_[a-z]+)*: /, "");
+export const plain = (text) => inWords(text.replace(/^[a-z]+(_[a-z]+)*: /, ""));
 
 /** Sends a command; `note` is where an error shows. Says whether it was sent. */
 export function command(item, args, note) {

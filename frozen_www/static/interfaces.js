@@ -30,6 +30,7 @@ import {
 } from "./dom.js";
 import { Form } from "./form.js";
 import { keepsOpen } from "./open.js";
+import { inWords } from "./words.js";
 
 const MESSAGE_LINES = 100;
 
@@ -155,7 +156,7 @@ class InterfaceCard {
   }
 
   renderProblem(error) {
-    let text = (error || "").replace(/^interface \S+: /, "");
+    let text = inWords(error || "").replace(/^interface \S+: /, "");
     const since = this.state("failing_since");
     if (text && since !== undefined) {
       text += ` – since ${asTime(timeOf(since))}, ${asAge(ageOf(since))} ago`;

@@ -25,13 +25,26 @@ const LABELS = {
   "echoserver/listen_addr": "Listen at",
 };
 
+// What may shut out who saves it, and the question that is asked first.
+const RISKS = {
+  "ap/mode": {
+    value: "never",
+    question:
+      "Turn the access point off for good? If the stored networks don't answer, the device can " +
+      "then only be reached by its BOOT button.",
+    go: "Turn it off",
+  },
+};
+
 class Group {
   constructor({ name, title }) {
     this.name = name;
     this.note = element("p", "", { class: "note", role: "status" });
     this.fields = element("div");
     this.save = element("button", "Save", { class: "primary", disabled: !online() });
-    this.form = element("form", [this.fields, element("div", this.save, { class: "row" }), this.note], {
+    this.question = element("div", [], { class: "confirm", role: "group", hidden: true });
+    const row = element("div", this.save, { class: "row" });
+    this.form = element("form", [this.fields, row, this.question, this.note], {
       autocomplete: "off",
       novalidate: true,
     });
@@ -67,6 +80,36 @@ class Group {
       setNote(this.note, "Nothing has changed.");
       return;
     }
+    const risk = Object.keys(changes).find((path) => RISKS[path]?.value === changes[path]);
+    if (risk) this.ask(RISKS[risk], () => this.send(changes));
+    else await this.send(changes);
+  }
+
+  ask({ question, go }, act) {
+    const cancel = element("button", "Cancel", { type: "button" });
+    const yes = element("button", go, { type: "button", class: "danger" });
+    const shut = () => {
+      this.question.hidden = true;
+      this.save.focus();
+    };
+    this.question.setAttribute("aria-label", question);
+    this.question.replaceChildren(
+      element("p", question),
+      element("div", [yes, cancel], { class: "row" }),
+    );
+    this.question.hidden = false;
+    cancel.focus();
+    cancel.addEventListener("click", shut);
+    yes.addEventListener("click", () => {
+      shut();
+      act();
+    });
+    this.question.onkeydown = (event) => {
+      if (event.key === "Escape") shut();
+    };
+  }
+
+  async send(changes) {
     await this.try(async () => {
       await request("CMD", "set", [changes], "saved");
       await this.open();

@@ -266,3 +266,45 @@ def test_settings_are_saved_to_a_file_and_restored(image, open_page, tmp_path):
     expect(note).to_contain_text("are restored")
     expect(row(page, "Identity", "Device type")).to_have_text("UNIX")
     expect(row(page, "Stored settings", "Stored network")).to_have_text("workshop")
+
+
+def test_an_access_point_that_is_off_for_good_is_asked_for_twice(image, open_page):
+    page = open_page(image)
+    page.locator("#card-settings > summary").click()
+    group = page.locator(".group").filter(has=page.get_by_role("heading", name="Access point"))
+    group.locator("summary").click()
+    group.get_by_label("Mode").select_option(label="never")
+    save = group.get_by_role("button", name="Save")
+    save.click()
+    question = group.get_by_role("group", name="Turn the access point off for good?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(save).to_be_focused()
+    assert not (image.data / "network.json").exists()
+    page.keyboard.press("Enter")
+    question.get_by_role("button", name="Turn it off").click()
+    expect(group.get_by_text("Saved.")).to_be_visible()
+    assert image.read_json("network.json")["ap"]["mode"] == "never"
+
+
+@pytest.mark.image(
+    files={
+        "app.json": {"interfaces": [{"name": "meter", "type": "slow.Slow", "title": "Meter"}]},
+        "slow.py": """
+from errno import ETIMEDOUT
+
+from interfaces.base import Interface
+
+
+class Slow(Interface):
+    async def run(self):
+        raise OSError(ETIMEDOUT)
+""",
+    }
+)
+def test_errors_of_the_system_are_in_words(image, open_page):
+    page = open_page(image)
+    expect(card(page, "Meter").locator(".problem")).to_contain_text("no answer in time")
+    expect(page.get_by_role("log", name="Log", exact=True)).to_contain_text("no answer in time")
+    assert "Errno" not in page.locator("body").inner_text()

@@ -69,6 +69,59 @@ def test_nothing_is_wider_than_a_phone(image, open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= chromium.PHONE["width"]
 
 
+LONG = "n" * 32
+NAMES = [
+    {"name": LONG, "type": "echo", "title": "T" * 64},
+    {"name": LONG[1:], "type": "gpio", "pin": 4, "title": "W" * 64},
+    {"name": LONG[2:], "type": "adc", "pin": 34, "title": "M" * 64},
+    {"name": LONG[3:], "type": "no_such_module." + LONG},
+]
+
+
+@pytest.mark.image(files={"app.json": {"interfaces": NAMES}, "gpio_sim.json": {"34": {"mv": 1000}}})
+def test_long_names_fit_the_narrowest_phone(image, open_page):
+    page = open_page(image, viewport={"width": 320, "height": 568})
+    start(page, "T" * 64)
+    expect(page.locator("#interfaces > details")).to_have_count(len(NAMES))
+    expect(page.locator("#interfaces .badge.bad")).to_have_count(1)
+    card(page, "T" * 64).locator(".edit").click()
+    page.get_by_label("Kind").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    # No text is cut off either, or lies over another.
+    wide = page.evaluate("""() => [...document.querySelectorAll("main *")]
+        .filter((each) => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0)
+        .filter((each) => getComputedStyle(each).overflowX === "visible")
+        .filter((each) => getComputedStyle(each).display !== "inline")
+        .map((each) => each.outerHTML.slice(0, 100))""")
+    assert wide == []
+
+
+def test_what_is_touched_is_large_enough(image, open_page):
+    page = open_page(image, viewport=chromium.PHONE)
+    start(page)
+    page.get_by_role("button", name="Add interface…").click()
+    page.get_by_label("Kind").wait_for()
+    small = page.evaluate("""() => [...document.querySelectorAll("button, input, select, summary")]
+        .filter((each) => each.checkVisibility() && each.type !== "checkbox")
+        .filter((each) => each.getBoundingClientRect().height < 43.9)
+        .map((each) => each.outerHTML.slice(0, 100))""")
+    assert small == []
+    # Smaller letters make a phone zoom in.
+    sizes = page.evaluate("""() => [...document.querySelectorAll("input, select")]
+        .map((each) => parseFloat(getComputedStyle(each).fontSize))""")
+    assert min(sizes) >= 16
+
+
+def test_forced_colours_keep_the_dot_of_the_state(image, open_page):
+    page = open_page(image, forced_colors="active")
+    dot = "getComputedStyle(document.querySelector('#connection p'), '::before').backgroundColor"
+    connected = page.evaluate(dot)
+    image.kill()
+    expect(page.locator("#connection")).to_have_class("lost")
+    assert page.evaluate(dot) != connected
+    assert page.evaluate("matchMedia('(forced-colors: active)').matches")
+
+
 def test_both_colour_schemes(image, open_page):
     colours = {}
     for scheme in ("light", "dark"):

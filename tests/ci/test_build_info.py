@@ -16,8 +16,8 @@ PROJECT = {"pyproject.toml": '[project]\nversion = "1.2.3"\n'}
 def test_version_of_a_repository(tmp_path, tag, change, expected):
     commit = git_repository(tmp_path, PROJECT, tag)
     if change:
-        write_files(tmp_path, {"pyproject.toml": "\n"})
-    assert build_info.project_version(tmp_path) == (expected or commit[:7])
+        write_files(tmp_path, {"pyproject.toml": PROJECT["pyproject.toml"] + "\n"})
+    assert build_info.project_version(tmp_path) == (expected or f"1.2.3+g{commit[:7]}")
 
 
 def test_version_after_a_tag_counts_the_commits(tmp_path):

@@ -471,3 +471,31 @@ def test_own_page_may(image):
         "Sec-Fetch-Site: none",
     ):
         assert post(image, "/api/command", ["GET", "wifi"], header).status == 200
+
+
+# As on a chip, where only who is on its own access point may set the first password.
+OUTSIDE = """
+import asyncio
+
+import board
+from device.device import Device
+
+board.trusted = lambda peer: False
+
+
+async def app_main(config):
+    await Device(config).run()
+"""
+
+
+def test_who_comes_from_outside_is_told_how_the_device_is_set_up(make_image):
+    image = make_image(files={"app.json": {"app": "outside"}, "outside.py": OUTSIDE})
+    page = get(image, "/")
+    assert (page.status, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert b"<h1>This device is not set up yet</h1>" in page.body
+    assert b"192.168.4.1" in page.body and page.headers["cache-control"] == "no-store"
+    # Programs get text, and nobody sets the first password from there.
+    state = get(image, "/api/state")
+    assert (state.status, state.headers["content-type"]) == (403, "text/plain; charset=utf-8")
+    assert set_password(image, "password of a stranger").status == 403
+    assert not (image.data / "admin.json").exists()
