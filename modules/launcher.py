@@ -61,6 +61,8 @@ def _run(config, boot=None):
         # Before the app: it may leave no memory for an import.
         from device.startup import recovery
 
+        if boot:
+            boot.guest = True
         try:
             running = _load(name)(config)
             if hasattr(running, "throw"):  # of an `async def app_main`
@@ -78,6 +80,7 @@ def _run(config, boot=None):
         close_all()
         gc.collect()
         if boot:
+            boot.guest = False
             boot.start()
     # The device's own app, which brings up the access point and the page.
     _load(DEVICE)(config, text)

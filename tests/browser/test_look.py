@@ -78,7 +78,9 @@ NAMES = [
 ]
 
 
-@pytest.mark.image(files={"app.json": {"interfaces": NAMES}, "gpio_sim.json": {"34": {"mv": 1000}}})
+@pytest.mark.image(
+    files={"app.json": {"interfaces": NAMES}, "gpio_sim.json": {"34": {"mv": 1000}}}
+)
 def test_long_names_fit_the_narrowest_phone(image, open_page):
     page = open_page(image, viewport={"width": 320, "height": 568})
     start(page, "T" * 64)

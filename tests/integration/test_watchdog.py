@@ -1,5 +1,6 @@
 """The watchdog of a chip's start: whoever blocks is ended, whatever is only slow isn't."""
 
+import asyncio
 import contextlib
 
 import pytest
@@ -98,6 +99,43 @@ async def test_an_app_that_ends_is_replaced_by_the_device(make_image):
     async with Page(image.ws) as page:
         assert page.state["recovery"] == "app mine has ended, without an error\n"
     assert BITES not in image.log()
+
+
+# What runs and forgets to serve, and what only reaches others.
+SILENT = """
+import asyncio
+
+import device.startup.boot as boot
+
+boot.STABLE_MS = 3000
+boot.FEED_MS = 100
+
+
+async def app_main(config):
+    if config.section("mine")["client"]:
+        from websockets import connect
+
+        websocket = await connect(config.section("mine")["client"])
+        print("connected")
+    while True:
+        await asyncio.sleep(1)
+"""
+
+
+async def test_an_app_that_forgets_to_serve_is_replaced_by_the_device(make_image):
+    settings = {"app": "mine", "mine": {"client": ""}}
+    files = {"app.json": settings, "chip_sim.json": WAIT, "mine.py": SILENT}
+    image = make_image(files=files, args=["--chip"])
+    async with Page(image.ws) as page:
+        assert "SystemExit: the app has opened no socket within 60 s" in page.state["recovery"]
+        await page.reaches({"fake_interface/running": True})
+    # What makes connections of its own goes on.
+    settings["mine"]["client"] = image.ws
+    client = make_image(files=files, args=["--chip"], start=False)
+    client.spawn()
+    client.wait_line("connected")
+    await asyncio.sleep(5)
+    assert "no socket" not in client.log()
 
 
 async def test_crashes_lead_to_safe_mode_and_a_reboot_by_order_does_not_count(make_image):

@@ -24,6 +24,9 @@ FEED_MS = 1_000
 ACCESS_MS = 10_000
 EVERYTHING_MS = 30_000
 
+# An app that begins so serves nobody, nor does it reach anybody.
+UNFOUND = f"the app has opened no socket within {STABLE_MS // 1000} s"
+
 _COUNT = "starts"
 
 # In safe mode, whatever is stored: the device's own app, without interfaces and without phoning
@@ -59,7 +62,10 @@ class Boot:
 
     Attributes:
         safe: why this start is in safe mode, "" when it is not.
+        guest: what runs is an app, not the device itself.
     """
+
+    guest = False
 
     def __init__(self, chip, report):
         self._chip = chip
@@ -125,10 +131,11 @@ class Boot:
 
         copies = Copies(self._chip.store)
         elapsed = 0
-        lasted = False
+        lasted = served = False
         while True:
             self._watchdog.feed()
             self._watch_button()
+            served = served or len(poller.current().map) > 0
             if elapsed >= STABLE_MS:
                 elapsed = 0
                 try:
@@ -139,6 +146,9 @@ class Boot:
                 except (OSError, MemoryError) as error:
                     # By what never raises: without this task the watchdog would end the device.
                     poller.report("the settings can't be copied", error)
+                if self.guest and not served:
+                    # Out of its event loop, to the launcher: nobody would find the device.
+                    raise SystemExit(UNFOUND)
             await asyncio.sleep_ms(FEED_MS)
             elapsed += FEED_MS
 

@@ -1,4 +1,4 @@
-"""The image behind a real nginx, which ends TLS and gives the device another name."""
+"""The image behind a real nginx or Caddy, which ends TLS and gives the device another name."""
 
 import http.client
 import json
@@ -17,6 +17,7 @@ from certificates import Authority
 from support import ROOT, Program, free_port, wait_until
 
 NGINX = Path("/usr/sbin/nginx")
+CADDY = Path("/usr/bin/caddy")
 NAME = "pump.example.com"
 PASSWORD = "correct horse"
 
@@ -42,13 +43,29 @@ http {
 }
 """
 
-# What docs/http.md says of nginx.
+CADDYFILE = """
+{
+    admin off
+    auto_https disable_redirects
+    default_sni NAME
+}
+https://NAME:PORT {
+    bind 127.0.0.1
+    tls FOLDER/cert.pem FOLDER/key.pem
+    LOCATION
+}
+"""
+
 DOCUMENT = (ROOT / "docs" / "http.md").read_text()
-LOCATION = re.search(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)[1]
+
+
+def documented(language):
+    """What docs/http.md says of a proxy."""
+    return re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)[1]
 
 
 class Proxy:
-    """nginx in front of an image; asked for NAME, over TLS."""
+    """A proxy in front of an image; asked for NAME, over TLS."""
 
     def __init__(self, port, context):
         self.port = port
@@ -84,36 +101,53 @@ def authority(tmp_path_factory):
     return authority
 
 
-@pytest.fixture
-def make_proxy(authority, tmp_path):
-    """A function that starts nginx in front of an image."""
-    if not NGINX.exists():
-        pytest.skip("nginx is missing: apt-get install nginx-light")
+def run_nginx(text, folder):
+    (folder / "nginx.conf").write_text(text)
+    return [NGINX, "-c", folder / "nginx.conf", "-p", folder]
+
+
+def run_caddy(text, folder):
+    (folder / "Caddyfile").write_text(text)
+    places = [f"XDG_DATA_HOME={folder}", f"XDG_CONFIG_HOME={folder}"]
+    return ["/usr/bin/env", *places, CADDY, "run", "--config", folder / "Caddyfile"]
+
+
+# Program, package, command, configuration.
+PROXIES = {
+    "nginx": (NGINX, "nginx-light", run_nginx, CONFIGURATION),
+    "caddy": (CADDY, "caddy", run_caddy, CADDYFILE),
+}
+
+
+@pytest.fixture(params=PROXIES)
+def make_proxy(request, authority, tmp_path):
+    """A function that starts a proxy in front of an image."""
+    program, package, command, configuration = PROXIES[request.param]
+    if not program.exists():
+        pytest.skip(f"{request.param} is missing: apt-get install {package}")
     started = []
 
     def make(image, place="/"):
-        folder = tmp_path / "nginx"
+        folder = tmp_path / "proxy"
         folder.mkdir()
         (folder / "cert.pem").write_bytes(authority.read("server.pem"))
         (folder / "key.pem").write_bytes(authority.read("server.key"))
         os.chmod(folder, 0o755)
         port = free_port()
-        text = CONFIGURATION.replace("FOLDER", str(folder)).replace("PORT", str(port))
-        location = LOCATION.replace("/pump/", place)
+        location = documented(request.param).replace("/pump/", place)
         location = location.replace("192.168.1.20", f"127.0.0.1:{image.http_port}")
-        text = text.replace("LOCATION", location)
-        (folder / "nginx.conf").write_text(text)
-        command = [NGINX, "-c", folder / "nginx.conf", "-p", folder]
-        nginx = Program(command, tmp_path / "nginx.log")
-        nginx.spawn()
-        started.append(nginx)
+        text = configuration.replace("LOCATION", location).replace("NAME", NAME)
+        text = text.replace("FOLDER", str(folder)).replace("PORT", str(port))
+        server = Program(command(text, folder), tmp_path / "proxy.log")
+        server.spawn()
+        started.append(server)
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         proxy = Proxy(port, context)
 
         def serves():
-            assert nginx.running, nginx.log()
+            assert server.running, server.log()
             try:
                 proxy.ask("GET", place + "health")
             except OSError:
@@ -124,11 +158,12 @@ def make_proxy(authority, tmp_path):
         return proxy
 
     yield make
-    for nginx in started:
-        nginx.send_signal(signal.SIGTERM)  # which its workers are told
-        nginx.wait()
+    for server in started:
+        server.send_signal(signal.SIGTERM)  # which nginx' workers are told
+        server.wait()
 
 
+@pytest.mark.parametrize("make_proxy", ["nginx"], indirect=True)
 @pytest.mark.parametrize("settings", [{}, {"proxy": "127.0.0.1"}, {"names": [NAME]}])
 def test_the_device_has_to_know_of_it(make_image, make_proxy, settings):
     proxy = make_proxy(make_image(files={"app.json": {"http": settings}}))
