@@ -6,18 +6,21 @@ section 2.2) and ESP-IDF's GPIO and ADC pages for each chip.
 
 # first, last, whose they are
 _ESP32 = (
+    (0, 0, "the BOOT button"),
     (1, 1, "the console"),
     (3, 3, "the console"),
     (6, 11, "the flash chip"),
 )
 _ESP32_PSRAM = ((16, 17, "the PSRAM"),)
 _ESP32_S3 = (
+    (0, 0, "the BOOT button"),
     (19, 20, "USB"),
     (26, 32, "the flash chip"),
     (43, 44, "the console"),
 )
 _ESP32_S3_OCTAL = ((33, 37, "the PSRAM"),)
 _ESP32_C3 = (
+    (9, 9, "the BOOT button"),
     (11, 17, "the flash chip"),
     (18, 19, "USB"),
     (20, 21, "the console"),

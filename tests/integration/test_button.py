@@ -9,7 +9,10 @@ from raw import Connection
 from support import wait_until, with_constants
 
 # A second of a chip's is a tenth here.
-QUICK = {"device.startup.boot": {"FEED_MS": 100, "ACCESS_MS": 1000, "EVERYTHING_MS": 3000}}
+QUICK = {
+    "device.startup.boot": {"FEED_MS": 100},
+    "device.startup.button": {"ACCESS_MS": 1000, "EVERYTHING_MS": 3000, "STUCK_MS": 5000},
+}
 NETWORK = {
     "device": {"iam": "pump-7"},
     "ap": {"essid": "own", "password": "access-point-key"},
@@ -41,7 +44,7 @@ def press(image, down):
 
 def test_ten_seconds_reset_the_access_only(locked):
     press(locked, True)
-    wait_until(lambda: "BOOT is held" in locked.log())
+    wait_until(lambda: "let go to reset password" in locked.log())
     press(locked, False)
     locked.wait_ready()
     assert state_of(locked) == 200
@@ -55,10 +58,20 @@ def test_ten_seconds_reset_the_access_only(locked):
 
 def test_thirty_seconds_reset_everything(locked):
     press(locked, True)
-    wait_until(lambda: not (locked.data / "network.json").exists())
+    wait_until(lambda: "let go to reset everything" in locked.log())
+    assert (locked.data / "network.json").exists()
     press(locked, False)
     locked.wait_ready()
     assert state_of(locked) == 200
+    assert not (locked.data / "network.json").exists()
+
+
+def test_a_button_that_is_stuck_resets_nothing(locked):
+    press(locked, True)
+    wait_until(lambda: "it does nothing any more" in locked.log())
+    press(locked, False)
+    wait_until(lambda: state_of(locked) == 401)
+    assert (locked.data / "admin.json").exists() and (locked.data / "network.json").exists()
 
 
 async def test_a_short_press_does_nothing(locked):

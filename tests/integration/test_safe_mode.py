@@ -16,6 +16,7 @@ from support import free_port
 VALUES = {
     "device/iam": "x",
     "device/dev": "x",
+    "device/led": 2,
     "ap/essid": "other",
     "ap/authmode": 5,
     "ap/password": "another-password",

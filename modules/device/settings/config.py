@@ -30,6 +30,7 @@ FIELDS = (
     # network.json: what the device is called, the networks that it makes and joins.
     ("device/iam", "identity", 1, 32, None, False, "Its name, also on the network"),  # the board's
     ("device/dev", "text", 1, 32, None, True, "What kind of device it is"),  # likewise
+    ("device/led", "integer", -1, 48, -1, True, "GPIO of an LED that answers BOOT; -1: none"),
     ("ap/essid", "text", 0, 32, "", False, "Network name; empty: named after the chip"),
     ("ap/authmode", "integer", 0, 9, 3, False, "0: open, 3: WPA2, 4: WPA or WPA2, 6: WPA3"),
     ("ap/password", "password", 0, 63, "", False, "Empty: one is made"),  # no key of 64 digits

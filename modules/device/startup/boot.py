@@ -19,11 +19,6 @@ CRASHES = 3
 WATCHDOG_MS = 60_000
 FEED_MS = 1_000
 
-# How long the BOOT button is held while the device runs, to reset the access when it is released,
-# and to reset everything.
-ACCESS_MS = 10_000
-EVERYTHING_MS = 30_000
-
 # An app that begins so serves nobody, nor does it reach anybody.
 UNFOUND = f"the app has opened no socket within {STABLE_MS // 1000} s"
 
@@ -73,7 +68,8 @@ class Boot:
         self._watchdog = None
         self._released = False
         self._held = False
-        self._held_ms = -1  # it has not been seen released
+        self._press = None  # a button.Press
+        self._let_go = False  # who held BOOT to get to safe mode has to do that first
         self.safe = ""
         if chip.deliberate():
             return
@@ -134,7 +130,11 @@ class Boot:
         lasted = served = False
         while True:
             self._watchdog.feed()
-            self._watch_button()
+            try:
+                self._watch_button()
+            except (OSError, MemoryError, ValueError) as error:
+                self._press = None
+                poller.report("the BOOT button can't be watched", error)
             served = served or len(poller.current().map) > 0
             if elapsed >= STABLE_MS:
                 elapsed = 0
@@ -153,23 +153,16 @@ class Boot:
             elapsed += FEED_MS
 
     def _watch_button(self):
-        if not self._chip.held():
-            held, self._held_ms = self._held_ms, 0
-            if held < ACCESS_MS:
-                return
-        else:
-            # Who held it to get to safe mode has to let go first.
-            if self._held_ms < 0:
-                return
-            self._held_ms += FEED_MS
-            if self._held_ms == ACCESS_MS:
-                self._report("info", "BOOT is held: let go to reset password and access point")
-            if self._held_ms < EVERYTHING_MS:
-                return
-            held = self._held_ms
-        from .button import released
+        held = self._chip.held()
+        if self._press is not None:
+            if not self._press.goes_on(held, FEED_MS):
+                self._press = None
+        elif not held:
+            self._let_go = True
+        elif self._let_go:
+            from .button import Press
 
-        released(held >= EVERYTHING_MS)
+            self._press = Press(self._report)
 
     def release(self):
         """The app has ended, or was interrupted: the watchdog must not end the REPL."""
