@@ -49,6 +49,7 @@ function renderState() {
   const signal = state["wifi/net/rssi"];
   setText(byId("signal"), signal === undefined ? "–" : `${asNumber(signal)} dBm`);
   if (state.host) byId("host").href = `http://${state.host}/`;
+  setText(byId("version"), (state.version ?? "").split("+")[0]);
   document.title = state.iam || "Device";
   byId("recovery").hidden = !state.recovery;
   byId("reset-access").hidden = !(state.recovery ?? "").startsWith("safe mode");

@@ -37,17 +37,16 @@ const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).
 class Chart {
   constructor(name, key, [, unit, decimals, least, most] = []) {
     this.path = `${name}/${key}`;
-    this.unit = unit;
     this.decimals = decimals;
     this.bounds = [least, most];
-    const title = asLabel(key) + (unit ? `, ${unit}` : "");
+    this.title = asLabel(key) + (unit ? `, ${unit}` : "");
     const table = element("a", "CSV", {
       href: `api/history/${encodeURIComponent(name)}/${encodeURIComponent(key)}.csv`,
       download: `${name}-${key}.csv`,
       "aria-label": `${asLabel(key)} as CSV`,
     });
-    this.place = element("div", [], { role: "img", "aria-label": `Chart of ${title}` });
-    this.root = element("figure", [element("figcaption", [title, " ", table]), this.place]);
+    this.place = element("div", [], { role: "img", "aria-label": `Chart of ${this.title}` });
+    this.root = element("figure", [element("figcaption", [this.title, " ", table]), this.place]);
   }
 
   async fill() {
@@ -70,7 +69,7 @@ class Chart {
       axes: [{ ...axis, space: 70 }, { ...axis, size: 54 }],
       series: [
         { label: "Time" },
-        { label: this.unit || "Value", stroke: colour("--accent"), width: 1.5, value },
+        { label: this.title, stroke: colour("--accent"), width: 1.5, value },
       ],
     };
   }

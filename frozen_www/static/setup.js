@@ -3,6 +3,9 @@
 import { onRender, request, state } from "./device.js";
 import { byId, setNote } from "./dom.js";
 
+// The name of a device that was given none.
+const CHIP_NAME = /^websock-[0-9a-f]{6}$/;
+
 let session = null;
 let named = false;
 
@@ -25,7 +28,7 @@ function render() {
   const joined = Boolean(state["wifi/stored/ssid"]);
   byId("setup").hidden = !open || "recovery" in state;
   byId("wifi-open").hidden = !open;
-  mark("setup-name", named);
+  mark("setup-name", named || !CHIP_NAME.test(state.iam));
   mark("setup-wifi", joined);
 }
 

@@ -26,11 +26,26 @@ FILES = {
     },
     "app.json": {
         "interfaces": [
-            {"name": "fake_interface", "type": "echo"},
+            {
+                "name": "tank",
+                "type": "adc",
+                "title": "Tank",
+                "pin": 34,
+                "unit": "m",
+                "scale": 0.001,
+                "decimals": 2,
+                "minimum": 0,
+                "maximum": 3,
+                "period_ms": 200,
+                "report_change": 0.01,
+            },
             {"name": "pump", "type": "gpio", "title": "Pump", "pin": 4},
-            {"name": "meter", "type": "uart", "title": "Water meter", "baudrate": 9600},
+            {"name": "flow", "type": "counter", "title": "Flow", "pin": 35, "unit": "l"},
+            {"name": "fan", "type": "pwm", "title": "Fan", "pin": 14, "initial": 40},
+            {"name": "fake_interface", "type": "echo"},
         ]
     },
+    "gpio_sim.json": {"34": {"mv": [900, 2400], "period_s": 9}, "35": {"hz": 12}},
 }
 
 FRAME = """<!doctype html><style>
@@ -42,6 +57,10 @@ img {{ border-radius: 14px; box-shadow: 0 2px 14px #0004; }}
 
 def use(view):
     """What somebody does in the first minutes."""
+    page.start(view, "Tank")
+    chart = page.card(view, "Tank").locator("details").first
+    chart.locator("summary").click()
+    chart.locator("canvas").wait_for()
     page.start(view, "Pump")
     page.card(view, "Pump").get_by_role("button", name="On", exact=True).click()
     page.start(view)
@@ -50,13 +69,8 @@ def use(view):
         page.received(view).filter(has_text=text.upper()).wait_for()
 
 
-def choose_network(view):
-    page.scan(view).get_by_role("button", name="workshop").click()
-    view.get_by_label("Password", exact=True).fill("correct-horse")
-
-
-def open_view(browser, url, viewport, scheme):
-    view = browser.new_page(viewport=viewport, color_scheme=scheme)
+def open_view(browser, url, viewport, scheme, state=None):
+    view = browser.new_page(viewport=viewport, color_scheme=scheme, storage_state=state)
     view.goto(url)
     page.status(view).get_by_text("Connected", exact=True).wait_for()
     page.card(view, "Station").get_by_text("Connected", exact=True).wait_for()
@@ -71,13 +85,15 @@ def shoot(view):
 
 def take(browser, url, output):
     desk = open_view(browser, url, DESK, "light")
-    phone = open_view(browser, url, PHONE, "dark")
+    desk.get_by_label("New admin password").fill("correct horse")
+    desk.get_by_role("button", name="Set password").click()
+    desk.locator("#setup").wait_for(state="hidden")
+    phone = open_view(browser, url, PHONE, "dark", desk.context.storage_state())
     use(desk)
-    choose_network(phone)
+    page.start(phone, "Tank")
+    # So that the chart has something to show.
+    desk.wait_for_timeout(15_000)
     desk.evaluate("scrollTo(0, 0)")
-    phone.get_by_role("heading", name="Stored settings").evaluate(
-        "heading => scrollTo(0, heading.getBoundingClientRect().top + scrollY - 90)"
-    )
     frame = browser.new_page()
     frame.set_content(FRAME.format(desk=shoot(desk), phone=shoot(phone)))
     output.parent.mkdir(exist_ok=True)
