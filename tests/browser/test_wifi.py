@@ -197,7 +197,8 @@ def test_save_and_connect_keeps_what_works(image, open_page):
     page.get_by_role("button", name="Up guest").click()
     expect(stored).to_contain_text(["guest", "workshop"])
     page.get_by_role("button", name="Forget guest").click()
-    expect(stored).to_contain_text(["workshop"])
+    expect(stored).to_have_count(1)  # a list of texts may be a part of it
+    expect(stored).to_contain_text("workshop")
     assert image.read_json("network.json")["sta"]["ssid"] == "workshop"
 
 
