@@ -27,7 +27,7 @@ byId("leave-recovery").addEventListener("click", () => {
 });
 
 byId("reset-access").addEventListener("click", () => {
-  command("reset_access", [], document.querySelector("#recovery .note"));
+  command("factory_reset", ["access"], document.querySelector("#recovery .note"));
 });
 
 byId("restart-now").addEventListener("click", () => {

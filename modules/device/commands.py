@@ -80,8 +80,7 @@ _ITEMS = (
     ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
     ("GET", "config", "get_config", 0, 1, _SETTINGS),
     ("CMD", "set", "set_fields", 1, 2, _SETTINGS),
-    ("CMD", "reset_access", "reset_access", 0, 0, _ADMIN),
-    ("CMD", "factory_reset", "factory_reset", 0, 0, _ADMIN),
+    ("CMD", "factory_reset", "factory_reset", 0, 1, _ADMIN),
 )
 
 # What a change that is kept is answered with.
@@ -375,16 +374,17 @@ class Commands:
         self._hub.info("Rebooting")
         self._restart()
 
-    async def _reset_access(self, client):
-        from .startup.button import reset_access
+    async def _factory_reset(self, client, what="everything"):
+        if what == "access":
+            from .startup.button import reset_access
 
-        reset_access()
-        self._hub.info("Password and access point are reset. Rebooting")
-        self._restart()
-
-    async def _factory_reset(self, client):
-        self._config.factory_reset()
-        self._hub.info("The settings are erased. Rebooting")
+            reset_access()
+            self._hub.info("Password and access point are reset. Rebooting")
+        elif what == "everything":
+            self._config.factory_reset()
+            self._hub.info("The settings are erased. Rebooting")
+        else:
+            raise CommandError('factory_reset takes "access", or "everything"')
         self._restart()
 
 

@@ -84,7 +84,8 @@ async def test_a_short_press_does_nothing(locked):
 async def test_the_page_resets_it_too(make_image):
     image = make_image(files={"network.json": NETWORK})
     async with Page(image.ws) as page:
-        await page.send("CMD", "reset_access")
+        assert "takes" in await page.refused("CMD", "factory_reset", ["nothing"])
+        await page.send("CMD", "factory_reset", ["access"])
         await page.event("info")
     image.wait_ready()
     assert "ap" not in image.read_json("network.json") or not image.read_json("network.json")["ap"]

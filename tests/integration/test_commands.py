@@ -268,7 +268,11 @@ async def test_several_fields_are_set_all_or_none(image):
         assert await page.event("error") == "set: home/port must be 1 to 65535"
         assert page.messages[-1]["field"] == "home/port"
         await page.send("GET", "config", ["device"])
-        assert [field["value"] for field in await page.event("config")] == ["bench-7", "tester"]
+        assert [field["value"] for field in await page.event("config")] == [
+            "bench-7",
+            "tester",
+            -1,
+        ]
         await page.send("CMD", "set", [{**changes, "home/port": 7}])
         assert await page.event("saved") == "config"
         await page.reaches({"dev": "pump", "restart_needed": None})

@@ -96,7 +96,7 @@ def save(config):
             if name in config.changed:
                 storage.save(name, config.files[name])
                 saved.append(name)
-        config.changed.clear()
+        config.changed = ()
         config.before = None
     except (OSError, MemoryError):
         _revert(config)
@@ -108,7 +108,7 @@ def save(config):
 def _revert(config):
     # As it was after the last save.
     before, config.before = config.before, None
-    config.changed.clear()
+    config.changed = ()
     if before is not None:
         files, config.values = before
         config.files = json.loads(files)
@@ -144,19 +144,19 @@ def _put(config, path, value):
         tree[head][rest] = value
     else:
         tree[head] = value
-    config.changed.add(file_of(path))
+    config.changed += (file_of(path),)
 
 
 def _forget(config, path):
     head, _, rest = path.partition("/")
     config.values.pop(path, None)
     if config.files[SECRETS].pop(path, None) is not None:
-        config.changed.add(SECRETS)
+        config.changed += (SECRETS,)
     for top in config.objects(path):
         tree = top.get(head) if rest else top
         rest = rest or head
         if isinstance(tree, dict) and tree.pop(rest, None) is not None:
-            config.changed.add(file_of(path))
+            config.changed += (file_of(path),)
 
 
 def _set_secret(config, path, value):
@@ -177,4 +177,4 @@ def _set_secret(config, path, value):
         secrets["sta"] = kept
     else:
         secrets[path] = value
-    config.changed.add(SECRETS)
+    config.changed += (SECRETS,)

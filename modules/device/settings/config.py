@@ -197,7 +197,7 @@ class Config:
     def __init__(self, overrides=None):
         self.problems = []
         self._overrides = overrides or {}
-        self.changed = set()
+        self.changed = ()
         self.before = None  # (files as JSON, values) since the last save
         self.files = {}
         for name in (NETWORK, APP, SECRETS):
