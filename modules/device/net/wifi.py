@@ -138,6 +138,7 @@ class Wifi:
             "wifi/net/rssi": None,
             "wifi/net/reason": self.last_reason or None,
             "wifi/stored/ssid": self.config.get("sta/ssid"),
+            "wifi/stored/networks": None,  # where there are several
         }
         if self.config.get("sta/more"):
             state["wifi/stored/networks"] = [ssid for ssid, _ in self.config.networks()]
