@@ -53,22 +53,31 @@ export function addLine(list, text, most, kind = "info", time = "") {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
-/** A panel that asks before `act` is done: `opener` opens and shuts it, Cancel has the focus. */
-export function askFirst(opener, panel, cancel, go, act) {
+/** A panel that asks before `act` is done: Cancel has the focus, Escape is Cancel, and what has
+ * the focus afterwards is `back`. Returns what opens (true) and shuts it. */
+export function question(panel, cancel, go, act, back) {
   const show = (open) => {
     panel.hidden = !open;
-    opener.setAttribute("aria-expanded", open);
-    (open ? cancel : opener).focus();
+    if (back.hasAttribute("aria-expanded")) back.setAttribute("aria-expanded", open);
+    (open ? cancel : back).focus();
   };
-  opener.addEventListener("click", () => show(panel.hidden));
   cancel.addEventListener("click", () => show(false));
   go.addEventListener("click", () => {
     act();
     show(false);
   });
   panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") show(false);
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    show(false);
   });
+  return show;
+}
+
+/** The same, with `opener` to open and shut it. */
+export function askFirst(opener, panel, cancel, go, act) {
+  const show = question(panel, cancel, go, act, opener);
+  opener.addEventListener("click", () => show(panel.hidden));
 }
 
 /** "5 s", "3 min", "2 h", "4 days". */

@@ -254,6 +254,9 @@ class Editor {
     this.panel = panel;
     this.card = card;
     opener.addEventListener("click", () => (this.panel.hidden ? this.open() : this.close()));
+    panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+    });
   }
 
   async open() {
@@ -269,9 +272,6 @@ class Editor {
       this.save();
     });
     find(".cancel").addEventListener("click", () => this.close());
-    this.panel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
-    });
     this.kinds.addEventListener("change", () => this.showKind());
     for (const button of this.panel.querySelectorAll("[data-step]"))
       button.addEventListener("click", () => this.move(Number(button.dataset.step)));

@@ -1,7 +1,7 @@
 // The settings: a group of fields is asked for, and its form made, when it is opened.
 
 import { onRender, online, request, state } from "./device.js";
-import { asLabel, byId, element, setNote } from "./dom.js";
+import { asLabel, byId, element, question, setNote, setText } from "./dom.js";
 import { Form } from "./form.js";
 
 // What fields are called whose key says little.
@@ -42,7 +42,7 @@ class Group {
     this.note = element("p", "", { class: "note", role: "status" });
     this.fields = element("div");
     this.save = element("button", "Save", { class: "primary", disabled: !online() });
-    this.question = element("div", [], { class: "confirm", role: "group", hidden: true });
+    this.makeQuestion();
     const row = element("div", this.save, { class: "row" });
     this.form = element("form", [this.fields, row, this.question, this.note], {
       autocomplete: "off",
@@ -81,31 +81,27 @@ class Group {
       return;
     }
     const risk = Object.keys(changes).find((path) => RISKS[path]?.value === changes[path]);
-    if (risk) this.ask(RISKS[risk], () => this.send(changes));
+    if (risk) this.ask(RISKS[risk], changes);
     else await this.send(changes);
   }
 
-  ask({ question, go }, act) {
+  makeQuestion() {
+    const text = element("p");
+    const go = element("button", "", { type: "button", class: "danger" });
     const cancel = element("button", "Cancel", { type: "button" });
-    const yes = element("button", go, { type: "button", class: "danger" });
-    const shut = () => {
-      this.question.hidden = true;
-      this.save.focus();
-    };
-    this.question.setAttribute("aria-label", question);
-    this.question.replaceChildren(
-      element("p", question),
-      element("div", [yes, cancel], { class: "row" }),
-    );
-    this.question.hidden = false;
-    cancel.focus();
-    cancel.addEventListener("click", shut);
-    yes.addEventListener("click", () => {
-      shut();
-      act();
+    this.question = element("div", [text, element("div", [go, cancel], { class: "row" })], {
+      class: "confirm",
+      role: "group",
+      hidden: true,
     });
-    this.question.onkeydown = (event) => {
-      if (event.key === "Escape") shut();
+    const act = () => this.send(this.asked);
+    const show = question(this.question, cancel, go, act, this.save);
+    this.ask = (risk, changes) => {
+      this.asked = changes;
+      setText(text, risk.question);
+      setText(go, risk.go);
+      this.question.setAttribute("aria-label", risk.question);
+      show(true);
     };
   }
 

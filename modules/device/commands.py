@@ -174,7 +174,9 @@ class Commands:
         return self._wifi.status()
 
     async def _get_state(self, client):
-        return self._hub.snapshot()
+        state = dict(self._hub.state)
+        state["uptime"] = clock.seconds()
+        return state
 
     async def _get_hal(self, client):
         return {"hal": self._hub.state["hal"]}
@@ -337,6 +339,8 @@ class Commands:
         config = self._config
         try:
             before = {key: config.get(key) for key in changes}
+            if "device/led" in changes:
+                _edits().check_led(self._equipment, changes["device/led"])
             config.set_all(changes)
         except KeyError as error:
             raise CommandError(f"set: unknown key {_quote(error.args[0])}")

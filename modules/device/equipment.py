@@ -45,14 +45,22 @@ class Equipment:
             self.prepare(interface)
         self.list()
 
-    def taken(self):
-        """What of the chip the device itself has: see `interfaces.create`."""
-        lan = self.config.section("lan") or board.LAN
-        if not lan:
-            return {}
-        from interfaces.pins import of_lan
+    def taken(self, changes=()):
+        """What of the chip the device itself has: see `interfaces.create`.
 
-        return {f"GPIO {number}": "Ethernet" for number in of_lan(lan)}
+        Args:
+            changes: fields of the configuration that are to be others, by their paths.
+        """
+        taken = {}
+        lan = self.config.section("lan") or board.LAN
+        if lan:
+            from interfaces.pins import of_lan
+
+            taken = {f"GPIO {number}": "Ethernet" for number in of_lan(lan)}
+        led = changes["device/led"] if "device/led" in changes else self.config.get("device/led")
+        if type(led) is int and led >= 0:  # a new one isn't checked yet
+            taken[f"GPIO {led}"] = "the LED"
+        return taken
 
     def prepare(self, interface):
         """Bring the hardware of one that starts by itself into its first state."""

@@ -9,30 +9,18 @@ import asyncio
 import gc
 import json
 
-import clock
 import websockets
-from heap import BLOCK_SIZE
+from micropython import const
 
 from .log import log
 
-# Bytes of a fragment, more or less: 512, and half of it on a small heap.
-PIECE = BLOCK_SIZE // 8
+# TRY_AGAIN_LATER (RFC 6455 section 7.4.1 and IANA's registry).
+_TRY_AGAIN_LATER = const(1013)
 
-# Changes that there was no memory to send are tried again after so long.
-RETRY_MS = 100
-
-
-def _json_pieces(values):
-    """The JSON of a dict with text keys, and of the time, as an iterator of texts."""
-    text = f'{{"uptime": {clock.seconds()}'
-    before = ", "
-    for key in list(values):
-        text += before + json.dumps(key) + ": " + json.dumps(values.get(key))
-        before = ", "
-        if len(text) >= PIECE:
-            yield text
-            text = ""
-    yield text + "}"
+# Changes that there was no memory to send are tried again after so long, so many times. Clients
+# get them with all the state then, which comes in small pieces, when they have come back.
+_RETRY_MS = const(100)
+_RETRIES = const(20)
 
 
 class Hub:
@@ -74,12 +62,6 @@ class Hub:
             asyncio.create_task(self._flush_soon())
             self._flushing = True
 
-    def snapshot(self):
-        """The state as a client gets it first: with the time, which never is a change."""
-        state = dict(self.state)
-        state["uptime"] = clock.seconds()
-        return state
-
     def publish(self, key, value):
         """What interfaces call: state, or an event when the key ends in /msg."""
         if key.endswith("/msg"):
@@ -116,13 +98,18 @@ class Hub:
     async def _flush_soon(self):
         await asyncio.sleep_ms(0)
         try:
-            while True:
+            for _ in range(_RETRIES):
                 try:
                     self.flush()
                     return
                 except MemoryError:
                     gc.collect()
-                await asyncio.sleep_ms(RETRY_MS)
+                await asyncio.sleep_ms(_RETRY_MS)
+            for missed in self._joining.values():
+                missed.update(self._changed)
+            self._changed.clear()
+            for client in self.clients:
+                client.start_closing(_TRY_AGAIN_LATER, "out of memory")
         finally:
             self._flushing = False
 
@@ -133,12 +120,13 @@ class Hub:
             client: a `websockets` connection.
             handle: coroutine function called with the client and each message.
         """
+        from .pieces import of_state
+
         # Changes under way are in the state already: nobody gets them twice.
         self.flush()
-        # In fragments: as one text it would be the largest thing that is ever in memory.
         missed = self._joining[id(client)] = set()
         try:
-            await client.send(_json_pieces(self.state))
+            await client.send(of_state(self.state))
         finally:
             del self._joining[id(client)]
         self.clients.add(client)

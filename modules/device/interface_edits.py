@@ -5,7 +5,9 @@ import gc
 import sys
 
 import interfaces
+from board import MACHINE
 from fields import BadField
+from interfaces.pins import refusal
 from interfaces.unusable import unusable
 from interfaces.values import carried
 from lazy import unload
@@ -34,8 +36,8 @@ async def apply(equipment, entries, changes=None):
     # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
     await _changing.acquire()
     try:
-        made = _made(equipment, entries)
         changes = dict(changes or {})
+        made = _made(equipment, entries, changes)
         # None stays: these are the default ones.
         changes.setdefault("interfaces", entries)
         equipment.config.set_all(changes)
@@ -59,15 +61,33 @@ async def apply(equipment, entries, changes=None):
     gc.collect()
 
 
-def _made(equipment, entries):
+def check_led(equipment, number):
+    """See that the LED's pin is no interface's.
+
+    Raises:
+        BadField: it is one's, or none that can be an output.
+    """
+    if type(number) is not int or number < 0:
+        return  # no LED, or for others to complain of
+    problem = refusal(MACHINE, "output", number)
+    for interface in equipment.all:
+        if f"GPIO {number}" in interfaces.claims_of(interface, {}):
+            problem = f"GPIO {number} is used by {interface.name}"
+    if problem:
+        raise BadField("device/led", problem)
+
+
+def _made(equipment, entries, changes):
     # (interface, outlet) for each entry; None for the outlet of one that stays.
     interfaces.check_all(entries, equipment.entries)
-    taken = equipment.taken()
+    taken = equipment.taken(changes)
     staying = {}
     for interface, own in zip(equipment.all, equipment.entries):
         if interface.usable and own in entries:
             staying[interface.name] = interface
             for thing in interfaces.claims_of(interface, {}):
+                if thing in taken:
+                    raise BadField("device/led", f"{thing} is used by {interface.name}")
                 taken[thing] = interface.name
     made = []
     for entry in entries:

@@ -6,6 +6,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 import micropython
 from http11 import BadMessage, parse_request, tokens
+from lazy import load
 from micropython import const
 from transport import ConnectionLost, report, suspend, wake
 
@@ -388,6 +389,8 @@ class HTTPConnection:
         answer, defect = from_exception(error)
         if defect and not isinstance(error, ConnectionLost):
             report("request failed", error)
+        if isinstance(error, MemoryError):
+            _relieve(self.server.group)
         transport = self.transport
         if transport is None or transport.protocol is not self:
             return
@@ -407,6 +410,7 @@ class HTTPConnection:
         transport.set_timeout(LINGER_TIMEOUT_MS)
         transport.write(_NO_MEMORY)
         self.server.count(503)
+        _relieve(self.server.group)
 
     def _connection_option(self, request):
         # The Connection option of the response; RFC 9112 section 9.3.
@@ -594,6 +598,14 @@ class HTTPConnection:
         self._idle_since = ticks_ms()
         transport.set_timeout(IDLE_TIMEOUT_MS)
         transport.resume_reading()
+
+
+def _relieve(group):
+    # For the answer, and for when the client comes again.
+    try:
+        load("transport.relief", "relieve")(group)
+    except MemoryError:
+        pass
 
 
 async def _cancel(task):

@@ -151,7 +151,7 @@ def check_all(configs, known=()):
 
 def _described(interface, is_users):
     # For pages, see docs/protocol.md; "message_help" is of one that says what it takes, "values"
-    # are lists of key, unit, decimals, least and most.
+    # are rows of key, unit, decimals, least and most.
     entry = {
         "name": interface.name,
         "type": interface.type,
@@ -164,10 +164,12 @@ def _described(interface, is_users):
         entry["message_help"] = interface.message_help
     values = interface.values()
     if values:
-        entry["values"] = [list(value) for value in values]
+        entry["values"] = values
     if is_users:
         from .values import carried
 
+        if values:
+            entry["values"] = [list(value) for value in values]
         entry = carried(entry)  # it goes to every client, as its values do
     return entry
 

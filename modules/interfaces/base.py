@@ -105,7 +105,7 @@ class Interface:
     _queue = ()  # a list, once it runs
     # Times, in seconds since the start.
     _begun = _heard = _stale = _retry = None
-    # Made by the first start().
+    # Made when there is somebody to wait.
     _ended = _changing = _arrived = None
 
     def __init__(self, name, emit, title=None, start=True, **options):
@@ -210,6 +210,8 @@ class Interface:
         if self.takes_messages is None:
             self.takes_messages = True
             self._state("takes_messages", True)
+        if self._arrived is None:
+            self._arrived = asyncio.Event()
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
@@ -252,46 +254,56 @@ class Interface:
 
             raise QueueFull(f"{self.name} is busy: {QUEUE_LIMIT} messages are waiting")
         self._queue.append(text)
-        self._arrived.set()
+        if self._arrived is not None:
+            self._arrived.set()
 
     async def start(self):
         """Run the interface, one that waits to be run again at once; nothing happens when it runs
         already."""
-        if self._changing is None:
-            self._changing = asyncio.Lock()
-            self._ended = asyncio.Event()
-            self._arrived = asyncio.Event()
-        # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
-        await self._changing.acquire()
+        lock = await self._lock()
         try:
             if self.running:
                 return
             await self._end()
             self._set_error("")
             self._entered = False
-            self._ended.clear()
             self._begin()
             self._task = asyncio.create_task(self._supervise())
         finally:
-            self._changing.release()
+            self._unlock(lock)
 
     async def stop(self):
         """End the interface and wait until it has cleaned up; nothing happens when it has."""
-        if self._changing is None:
-            return
-        await self._changing.acquire()
+        lock = await self._lock()
         try:
             await self._end()
         finally:
-            self._changing.release()
+            self._unlock(lock)
+
+    # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
+
+    async def _lock(self):
+        lock = self._changing
+        if lock is None:
+            lock = self._changing = asyncio.Lock()
+        await lock.acquire()
+        return lock
+
+    def _unlock(self, lock):
+        lock.release()
+        if not lock.state:  # nobody is next
+            self._changing = None
 
     async def _end(self):
         if self._task is None:
             return
-        self._task.cancel()
         if self._entered:
+            if self._ended is None:
+                self._ended = asyncio.Event()
+            self._task.cancel()
             await self._ended.wait()
         else:
+            self._task.cancel()
             # Cancelled before its first step, a task runs nothing at all.
             self._task = None
             self._set_stopped()
@@ -321,7 +333,9 @@ class Interface:
         finally:
             self.running = False
             self._task = None
-            self._ended.set()
+            if self._ended is not None:
+                self._ended.set()
+                self._ended = None
             while self._task is None:
                 try:
                     self._set_stopped()

@@ -49,24 +49,37 @@ class History:
         count: how many there are.
     """
 
+    # Made with the second value: many a one never changes.
+    _samples = None
+
     def __init__(self, now):
         self.begin = now
         self.interval = 1
         self.count = 0
-        self._samples = array("f", bytes(4 * SAMPLES))
         self._last = _NONE
 
     def add(self, now, value):
         """Take the value that holds from `now`, in seconds since the start, on."""
+        if self._samples is None and self.count and value != self._last:
+            self._store()
         self.reach(now)
         self._last = value
-        self._samples[self.count - 1] = value
+        if self._samples is not None:
+            self._samples[self.count - 1] = value
 
     def end(self, now):
         """Note that no value holds from `now` on: the interface has ended."""
         if self._last == self._last:
+            if self._samples is None:
+                self._store()
             self.reach(now)
             self._last = _NONE
+
+    def _store(self):
+        samples = array("f", bytes(4 * SAMPLES))
+        for i in range(self.count):
+            samples[i] = self._last
+        self._samples = samples
 
     def reach(self, now):
         """Fill up to the sample of `now`, which is the last one then: nothing has changed."""
@@ -84,28 +97,31 @@ class History:
 
     def _fill(self, count):
         samples, last = self._samples, self._last
-        for i in range(self.count, count):
-            samples[i] = last
+        if samples is not None:
+            for i in range(self.count, count):
+                samples[i] = last
         if count > self.count:
             self.count = count
 
     def _make_room(self):
         samples, half = self._samples, SAMPLES // 2
         if self.interval * SAMPLES >= REACH_S:
-            for i in range(SAMPLES - half):
-                samples[i] = samples[half + i]
+            if samples is not None:
+                for i in range(SAMPLES - half):
+                    samples[i] = samples[half + i]
             self.begin += half * self.interval
             self.count = SAMPLES - half
             return
         self.interval *= 2
         self.count = (SAMPLES + 1) // 2
-        for i in range(self.count):
-            samples[i] = samples[2 * i]
+        if samples is not None:
+            for i in range(self.count):
+                samples[i] = samples[2 * i]
 
     def rows(self):
         """Yields (seconds since the start, value) of each sample; a value that there was none at
         that time is None."""
         for i in range(self.count):
-            value = self._samples[i]
+            value = self._last if self._samples is None else self._samples[i]
             # Not NaN, nor what is beyond single precision: JSON has no infinity.
             yield self.begin + i * self.interval, value if value - value == 0 else None

@@ -6,6 +6,8 @@ Imported with the first request: until then a server needs no protocol.
 import gc
 from asyncio import core, create_task
 
+import heap
+from lazy import load
 from transport import report
 
 from . import frames, handshake
@@ -112,6 +114,8 @@ def _accepted(server, transport, request, subprotocol, agreed):
     # What the handshake leaves behind lies between objects that stay as long as the connection.
     # Collected only when memory runs out, it would leave holes that are too small for messages.
     gc.collect()
+    if gc.mem_free() < heap.RESERVE:
+        load("transport.relief", "relieve")(server.group)
     connection = ServerConnection(transport, server, request, subprotocol, agreed)
     create_task(_handle(server, connection))
     server.handlers += 1
@@ -129,6 +133,7 @@ async def _handle(server, connection):
 
             if isinstance(error, MemoryError):
                 report("no memory for a connection", error)
+                load("transport.relief", "relieve")(server.group)
                 code = frames.TRY_AGAIN_LATER
             elif not isinstance(error, ConnectionClosed):
                 report("connection handler failed", error)

@@ -146,3 +146,20 @@ def test_a_power_cut_leaves_the_old_settings_or_the_new(image):
     image.kill()
     image.start()
     wait_until(lambda: json.loads(backup(image).body)["settings"]["device/iam"] == "pump-8")
+
+
+@pytest.mark.image(
+    files={"app.json": {"interfaces": [{"name": "pump", "type": "gpio", "pin": 4}]}},
+)
+def test_an_led_at_an_interfaces_pin_changes_nothing(image):
+    found = json.loads(backup(image).body)
+    found["settings"]["device/led"] = 4
+    response = restore(image, found)
+    assert response.status == 400
+    assert json.loads(response.body) == {
+        "error": "device/led: GPIO 4 is used by pump",
+        "field": "device/led",
+    }
+    assert not (image.data / "network.json").exists()
+    found["settings"]["device/led"] = 5
+    assert restore(image, found).status == 200

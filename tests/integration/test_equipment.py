@@ -279,3 +279,31 @@ async def test_numbers_have_a_history(image):
     assert lines[-2].startswith(",")  # nobody has told the time
     for missing in ("tank/other", "nobody/value", "fake/value.csv", "door/direction"):
         assert history(missing).status == 404
+
+
+@pytest.mark.image(files=device({"name": "pump", "type": "gpio", "pin": 4}))
+async def test_the_pin_of_the_led_is_no_interfaces(image):
+    async with Page(image.ws) as page:
+        assert (
+            await page.refused("CMD", "set", ["device/led", 4])
+            == "set: device/led GPIO 4 is used by pump"
+        )
+        assert (
+            await page.refused("CMD", "set", ["device/led", 6])
+            == "set: device/led GPIO 6 belongs to the flash chip"
+        )
+        assert "must be" in await page.refused("CMD", "set", ["device/led", "x"])
+        await page.send("CMD", "set", [{"device/led": 2}])
+        assert await page.event("saved") == "config"
+        lamp = {"name": "lamp", "type": "gpio", "pin": 2}
+        error = await page.refused("CMD", "add_interface", [lamp])
+        assert error == "add_interface: interface lamp: pin: GPIO 2 is used by the LED"
+        await page.send("CMD", "set", [{"device/led": -1}])
+        await page.event("saved")
+        await page.send("CMD", "add_interface", [lamp])
+        await page.reaches({"lamp/running": True})
+    image.stop()
+    (image.data / "network.json").write_text('{"device": {"led": 4}}')
+    image.start()
+    async with Page(image.ws) as page:
+        assert page.state["pump/error"].endswith("GPIO 4 is used by the LED")

@@ -9,6 +9,7 @@ from device.access.origin import same_host, same_origin, same_site, secure_origi
 from device.commands import MAX_COMMAND, CommandError, Commands, parse
 from device.hub import Hub
 from device.net.home import RETRY_JITTER, delay, uri
+from device.pieces import PIECE, joined, of_state
 
 HOST_ONLY = True  # device.commands needs the host board
 
@@ -124,6 +125,48 @@ def test_events_follow_the_changes_before_them_and_are_not_kept():
 
     assert sent_by(hub, steps) == [{"pump/running": True}, {"pump/msg": "hello"}]
     assert hub.state == {"pump/running": True}
+
+
+async def test_clients_come_back_for_what_there_is_no_memory_to_send():
+    class Member:
+        closed = None
+
+        def start_closing(self, code, reason):
+            self.closed = code, reason
+
+    def fail(clients, text):
+        raise MemoryError
+
+    hub = Hub()
+    member = Member()
+    hub.clients.add(member)
+    missed = hub._joining[1] = set()
+    original, websockets.broadcast = websockets.broadcast, fail
+    try:
+        hub.update({"a": 1})
+        while member.closed is None:
+            await asyncio.sleep_ms(20)
+    finally:
+        websockets.broadcast = original
+    assert member.closed == (1013, "out of memory") and missed == {"a"}
+    # What changes after that is told again.
+    hub.clients.clear()
+    hub.update({"a": 2})
+    await asyncio.sleep_ms(5)
+    assert not hub._changed and not hub._flushing
+
+
+def test_the_state_comes_in_pieces():
+    rows = [["key", "mV", 0, None, i] for i in range(60)]
+    for state in ({}, {"list": []}, {"é": "\n", "list": rows, "n": None, "o": {"a": [1]}}):
+        found = list(of_state(state))
+        whole = json.loads("".join(found))
+        assert type(whole.pop("uptime")) is int
+        assert whole == state
+        assert max([len(piece) for piece in found]) <= PIECE
+    text = "x" * (3 * PIECE)
+    assert list(joined(("a", "b", text, "c"))) == ["ab", text, "c"]
+    assert list(joined(())) == [""]
 
 
 class Client:

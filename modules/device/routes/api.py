@@ -26,7 +26,10 @@ _NO_STORE = (("Cache-Control", "no-store"),)
 
 
 def state(device, request):
-    return Response(device.hub.snapshot(), headers=_NO_STORE)
+    from ..pieces import of_state
+
+    pieces = (text.encode() for text in of_state(device.hub.state))
+    return Response(pieces, 200, "application/json", _NO_STORE)
 
 
 async def command(device, request):
@@ -119,9 +122,9 @@ def delete_file(device, request, name):
 
 
 def metrics(device, request):
-    from .metrics import CONTENT_TYPE, text
+    from .metrics import CONTENT_TYPE, pieces
 
-    return Response(text(device), 200, CONTENT_TYPE, _NO_STORE)
+    return Response(pieces(device), 200, CONTENT_TYPE, _NO_STORE)
 
 
 def health(device, request):

@@ -8,24 +8,6 @@ from ..access.tokens import cookie_name
 _NO_STORE = (("Cache-Control", "no-store"),)
 
 
-def session(device, request):
-    access = device.access
-    headers = _NO_STORE
-    seconds = device.config.get("https/hsts")
-    if seconds and request.secure:
-        # RFC 6797 section 6.1. Every page asks for this, and once is enough for a browser.
-        headers += (("Strict-Transport-Security", f"max-age={seconds}"),)
-    right = access.right(request, request.peer)
-    return Response(
-        {
-            "password": access.password is not None,
-            "authenticated": right is not None,
-            "right": right,
-        },
-        headers=headers,
-    )
-
-
 async def login(device, request):
     fields = await _fields(request)
     access = device.access

@@ -7,80 +7,88 @@ import clock
 
 import build_info
 
+from ..pieces import joined
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def text(device):
-    """All metrics of a `device.Device` as one text, in bytes."""
-    gc.collect()
+def pieces(device):
+    """All metrics of a `device.Device` as an iterator of bytes."""
+    return (text.encode() for text in joined(_families(device)))
+
+
+def _families(device):
     group = device.group
     secure = sum([connection.secure for connection in group.connections])
     hub = device.hub
-    lines = []
-
-    def family(name, kind, purpose, *samples):
-        name = "websock_" + name
-        lines.append(f"# HELP {name} {purpose}\n# TYPE {name} {kind}\n")
-        for labels, value in samples:
-            if labels:
-                pairs = ",".join([f'{label}="{_escape(labels[label])}"' for label in labels])
-                lines.append(f"{name}{{{pairs}}} {value}\n")
-            else:
-                lines.append(f"{name} {value}\n")
-
-    def counter(name, purpose, value):
-        family(name, "counter", purpose, (None, value))
-
-    def gauge(name, purpose, value):
-        family(name, "gauge", purpose, (None, value))
-
     build = {"version": build_info.VERSION, "micropython": build_info.MICROPYTHON}
-    family("build_info", "gauge", "What runs on the device.", (build, 1))
-    gauge("uptime_seconds", "Time since the start.", round(clock.uptime(), 1))
-    counter("resets_total", "Restarts that the device made itself.", board.resets())
+    yield _family("build_info", "gauge", "What runs on the device.", (build, 1))
+    yield _gauge("uptime_seconds", "Time since the start.", round(clock.uptime(), 1))
+    yield _counter("resets_total", "Restarts that the device made itself.", board.resets())
     recovery = int(bool(device.recovery))
-    gauge("recovery", "1 while the device runs in place of an app that failed.", recovery)
+    yield _gauge("recovery", "1 while the device runs in place of an app that failed.", recovery)
     statuses = device.web.statuses
-    family(
+    yield _family(
         "http_responses_total",
         "counter",
         "HTTP responses by status code.",
         *[({"code": str(code)}, statuses[code]) for code in sorted(statuses)],
     )
-    gauge("connections", "Open connections, HTTP and WebSocket.", len(group.connections))
-    gauge("secure_connections", "Those with TLS.", secure)
-    counter("connections_accepted_total", "Connections accepted.", group.accepted)
-    counter("connections_refused_total", "Connections over the limit.", group.refused)
-    counter(
+    yield _gauge("connections", "Open connections, HTTP and WebSocket.", len(group.connections))
+    yield _gauge("secure_connections", "Those with TLS.", secure)
+    yield _counter("connections_accepted_total", "Connections accepted.", group.accepted)
+    yield _counter("connections_refused_total", "Connections over the limit.", group.refused)
+    yield _counter(
         "connections_evicted_total",
         "Connections closed to make room.",
         group.evicted,
     )
     password = device.access.password
     refused = 0 if password is None else password.attempts.refused
-    counter("logins_refused_total", "Logins refused.", refused)
-    gauge("clients", "WebSocket clients.", len(hub.clients))
+    yield _counter("logins_refused_total", "Logins refused.", refused)
+    yield _gauge("clients", "WebSocket clients.", len(hub.clients))
     closes = device.sockets.closes or {1000: 0}
-    family(
+    yield _family(
         "websocket_closes_total",
         "counter",
         "WebSockets closed by close code; 1006: without one.",
         *[({"code": str(code)}, closes[code]) for code in sorted(closes)],
     )
-    counter("messages_received_total", "Messages received from clients.", hub.messages)
-    counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
-    gauge("heap_allocated_bytes", "Heap in use after a collection.", gc.mem_alloc())
-    gauge("heap_free_bytes", "Heap free after a collection.", gc.mem_free())
+    yield _counter("messages_received_total", "Messages received from clients.", hub.messages)
+    yield _counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
+    gc.collect()
+    allocated, free = gc.mem_alloc(), gc.mem_free()
+    yield _gauge("heap_allocated_bytes", "Heap in use after a collection.", allocated)
+    yield _gauge("heap_free_bytes", "Heap free after a collection.", free)
     signal = hub.state.get("wifi/net/rssi")
     if signal is not None:
-        gauge("wifi_signal_dbm", "Strength of the station's network.", signal)
+        yield _gauge("wifi_signal_dbm", "Strength of the station's network.", signal)
     system = board.system_heap()
     if system is not None:
         free, largest, minimum = system
-        gauge("system_heap_free_bytes", "Memory that Wi-Fi and TCP live from, free.", free)
-        gauge("system_heap_largest_bytes", "Its largest free block.", largest)
-        gauge("system_heap_minimum_bytes", "The least that was ever free of it.", minimum)
-    return "".join(lines).encode()
+        yield _gauge("system_heap_free_bytes", "Memory that Wi-Fi and TCP live from, free.", free)
+        yield _gauge("system_heap_largest_bytes", "Its largest free block.", largest)
+        yield _gauge("system_heap_minimum_bytes", "The least that was ever free of it.", minimum)
+
+
+def _family(name, kind, purpose, *samples):
+    name = "websock_" + name
+    text = f"# HELP {name} {purpose}\n# TYPE {name} {kind}\n"
+    for labels, value in samples:
+        if labels:
+            pairs = ",".join([f'{label}="{_escape(labels[label])}"' for label in labels])
+            text += f"{name}{{{pairs}}} {value}\n"
+        else:
+            text += f"{name} {value}\n"
+    return text
+
+
+def _counter(name, purpose, value):
+    return _family(name, "counter", purpose, (None, value))
+
+
+def _gauge(name, purpose, value):
+    return _family(name, "gauge", purpose, (None, value))
 
 
 def _escape(value):

@@ -34,7 +34,7 @@ _ROUTES = (
         (("GET", "device.routes.login", "tokens"), ("POST", "device.routes.login", "make_token")),
     ),
     ("/api/tokens/<name>", (("DELETE", "device.routes.login", "revoke_token"),)),
-    ("/api/session", (("GET", "device.routes.login", "session"),)),
+    ("/api/session", (("GET", "device.routes.session", "session"),)),
     ("/api/state", (("GET", "device.routes.api", "state"),)),
     ("/api/command", (("POST", "device.routes.api", "command"),)),
     (
