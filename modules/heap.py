@@ -9,6 +9,9 @@ SIZE = gc.mem_alloc() + gc.mem_free()
 # Whether there is little: limits are smaller then, and garbage is collected more often.
 SMALL = SIZE < 65_536
 
+# The least that was free when a client came or somebody asked, after a collection.
+least_free = SIZE
+
 # With less of it free, those that need none now make way for others (transport.relief).
 RESERVE = SIZE // 4
 

@@ -6,10 +6,15 @@ import sys
 
 import board
 import clock
+import heap
 import machine
 import micropython
+from micropython import const
 
 import build_info
+
+# How exactly the largest free block is looked for, in bytes.
+_STEP = const(256)
 
 # machine's names of why the chip has started.
 _CAUSES = (
@@ -24,6 +29,7 @@ _CAUSES = (
 def diagnose(hub):
     """A dict of values by name, for people; sizes in bytes, times in seconds."""
     gc.collect()
+    heap.least_free = min(gc.mem_free(), heap.least_free)
     found = {
         "version": build_info.VERSION,
         "micropython": build_info.MICROPYTHON,
@@ -33,6 +39,7 @@ def diagnose(hub):
         "uptime": clock.seconds(),
         "heap_allocated": gc.mem_alloc(),
         "heap_free": gc.mem_free(),
+        "heap_least_free": heap.least_free,
         "clients": len(hub.clients),
         "messages": hub.messages,
         "messages_dropped": hub.dropped,
@@ -42,7 +49,10 @@ def diagnose(hub):
     except AttributeError:
         pass  # not every build has it
     system = board.system_heap()
-    if system is not None:
+    if system is None:
+        found["heap_largest_free"] = _largest_free()
+    else:
+        # A larger block than there is comes from there, and would be missing from it for good.
         found["system_heap_free"], found["system_heap_largest"], found["system_heap_least"] = (
             system
         )
@@ -56,6 +66,20 @@ def diagnose(hub):
         if value:
             found[key.replace("/", "_")] = value
     return found
+
+
+def _largest_free():
+    # MicroPython has no figure for it.
+    least, most = 0, gc.mem_free()
+    while most - least > _STEP:
+        middle = (least + most) // 2
+        try:
+            bytearray(middle)
+            least = middle
+        except MemoryError:
+            most = middle
+    gc.collect()
+    return least
 
 
 def _cause():

@@ -114,7 +114,9 @@ def _accepted(server, transport, request, subprotocol, agreed):
     # What the handshake leaves behind lies between objects that stay as long as the connection.
     # Collected only when memory runs out, it would leave holes that are too small for messages.
     gc.collect()
-    if gc.mem_free() < heap.RESERVE:
+    free = gc.mem_free()
+    heap.least_free = min(free, heap.least_free)
+    if free < heap.RESERVE:
         load("transport.relief", "relieve")(server.group)
     connection = ServerConnection(transport, server, request, subprotocol, agreed)
     create_task(_handle(server, connection))

@@ -106,6 +106,9 @@ def test_a_quiet_device_is_asked_for_a_sign_of_life(image, open_page, alive):
     page = open_page(image, before=watch)
     expect(row(page, "Identity", "Device ID")).not_to_have_text("–")
     expect(card(page, FAKE)).to_be_visible()
+    # The last that it sends by itself.
+    while not any("set_time" in message for message in sent):
+        page.evaluate("0")
     if not alive:
         image.send_signal(signal.SIGSTOP)
     try:

@@ -1,6 +1,7 @@
 """The command protocol at /ws and at the WebSocket port, with the simulated Wi-Fi behind it."""
 
 import asyncio
+import contextlib
 import json
 import re
 
@@ -800,3 +801,23 @@ def test_api_command_from_a_foreign_page_is_refused(connection):
 def test_api_command_that_is_too_large_is_413(connection):
     response = connection.get("/api/command", method="POST", body=b"x" * 100_000)
     assert response.status == 413
+
+
+@pytest.mark.image(heap="1M")
+async def test_diagnostics_have_the_heap_s_low_water_mark_and_largest_block(image):
+    async with Page(image.ws) as page:
+        await page.send("GET", "diagnostics")
+        first = await page.event("diagnostics")
+        assert 0 < first["heap_least_free"] <= first["heap_free"] + 4096
+        assert first["heap_free"] // 2 < first["heap_largest_free"] <= first["heap_free"]
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(8):
+                await stack.enter_async_context(Page(image.ws))
+            await page.send("GET", "diagnostics")
+            busy = await page.event("diagnostics")
+        assert busy["heap_least_free"] < first["heap_least_free"]
+        await page.reaches({})
+        await page.send("GET", "diagnostics")
+        after = await page.event("diagnostics")
+        # It stays, when what was taken is free again.
+        assert after["heap_least_free"] <= busy["heap_least_free"]
