@@ -61,9 +61,12 @@ startWifi();
 startInterfaces();
 startSettings();
 startBackup();
-startSetup();
+const asked = startSetup();
 startDiagnostics();
 startKeeping();
+
+const told = new Promise((resolve) => onRender(() => state.iam && resolve()));
+Promise.all([told, asked]).then(() => document.body.classList.remove("waiting"));
 
 byId("retry").addEventListener("click", () => connection.open());
 addEventListener("online", () => connection.check());

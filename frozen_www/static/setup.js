@@ -58,6 +58,7 @@ async function savePassword() {
   return "";
 }
 
+/** Returns a promise that is kept when the page knows whether there is something to set up. */
 export function startSetup() {
   onRender(render);
   const submit = (id, what) =>
@@ -71,5 +72,5 @@ export function startSetup() {
     byId("card-stored").open = true;
     byId("ssid").focus();
   });
-  ask();
+  return ask();
 }

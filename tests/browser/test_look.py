@@ -184,3 +184,20 @@ def test_every_control_is_reached_by_tab(image, open_page):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.textContent.trim()"))
     assert {"Reboot…", "Factory reset…", "Scan", "Test", "Save", "Stop", "Send"} <= reached
+
+
+SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) shifts += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("viewport", [chromium.PHONE, chromium.DESK], ids=["phone", "desk"])
+def test_nothing_moves_while_the_page_comes(image, open_page, viewport):
+    page = open_page(image, before=lambda page: page.add_init_script(SHIFTS), viewport=viewport)
+    expect(page.get_by_role("region", name="Set up this device")).to_be_visible()
+    expect(card(page, FAKE)).to_be_visible()
+    # As Lighthouse counts: what is good is below 0.1.
+    assert page.evaluate("shifts") < 0.01
