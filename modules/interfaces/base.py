@@ -260,7 +260,7 @@ class Interface:
     async def start(self):
         """Run the interface, one that waits to be run again at once; nothing happens when it runs
         already."""
-        lock = await self._lock()
+        lock = await self._begin_change()
         try:
             if self.running:
                 return
@@ -270,26 +270,26 @@ class Interface:
             self._begin()
             self._task = asyncio.create_task(self._supervise())
         finally:
-            self._unlock(lock)
+            self._end_change(lock)
 
     async def stop(self):
         """End the interface and wait until it has cleaned up; nothing happens when it has."""
-        lock = await self._lock()
+        lock = await self._begin_change()
         try:
             await self._end()
         finally:
-            self._unlock(lock)
+            self._end_change(lock)
 
     # Not `async with`: leaving it takes memory, and without that the lock stays for ever.
 
-    async def _lock(self):
+    async def _begin_change(self):
         lock = self._changing
         if lock is None:
             lock = self._changing = asyncio.Lock()
         await lock.acquire()
         return lock
 
-    def _unlock(self, lock):
+    def _end_change(self, lock):
         lock.release()
         if not lock.state:  # nobody is next
             self._changing = None
