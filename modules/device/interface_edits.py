@@ -18,6 +18,9 @@ from .log import log
 # How long an interface may take to end before its successor begins.
 _STOP_MS = const(5000)
 
+# What there is no memory for is tried again after so long.
+_RETRY_MS = const(100)
+
 _changing = asyncio.Lock()
 
 
@@ -47,15 +50,11 @@ async def apply(equipment, entries, changes=None):
         equipment.entries = entries
         for interface in before:
             if interface not in equipment.all:
-                await _end(interface)
-                interface.forget()
+                await _surely(_end, interface)
         for interface, outlet in made:
             if outlet is not None:
-                outlet.open(equipment.hub.publish)
-                equipment.prepare(interface)
-                if interface.starts:
-                    await interface.start()
-        equipment.list()
+                await _surely(_begin, equipment, interface, outlet)
+        await _surely(_list, equipment)
     finally:
         _changing.release()
     gc.collect()
@@ -125,7 +124,18 @@ class _Outlet:
         self._publish = publish
         for key, value in self._held:
             publish(key, value)
-        self._held = []
+        self._held = ()
+
+
+async def _surely(step, *arguments):
+    # What is saved is done, when there is the memory for it; a step may be taken twice.
+    while True:
+        try:
+            await step(*arguments)
+            return
+        except MemoryError:
+            gc.collect()
+        await asyncio.sleep_ms(_RETRY_MS)
 
 
 async def _end(interface):
@@ -133,6 +143,18 @@ async def _end(interface):
         await asyncio.wait_for_ms(interface.stop(), _STOP_MS)
     except asyncio.TimeoutError:
         log("error", f"interface {interface.name}: it does not end")
+    interface.forget()
+
+
+async def _begin(equipment, interface, outlet):
+    outlet.open(equipment.hub.publish)
+    equipment.prepare(interface)
+    if interface.starts:
+        await interface.start()
+
+
+async def _list(equipment):
+    equipment.list()
 
 
 async def add(equipment, entry):

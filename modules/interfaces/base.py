@@ -324,6 +324,10 @@ class Interface:
                     await self.run()
                     return
                 except (Exception, SystemExit) as error:
+                    if self._ended is not None:
+                        # It was cancelled, whatever it has raised instead.
+                        poller.report(f"interface {self.name}", error)
+                        return
                     if clock.seconds() - self._begun >= max(SOUND_S, wait_s):
                         wait_s = RETRY_FIRST_S
                     self._failed(error, wait_s)

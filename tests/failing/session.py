@@ -341,6 +341,24 @@ def settings(device):
     device.command("CMD", "set", ["no/such", 1])
 
 
+def equipment(device):
+    """Interfaces that are made, changed, used, put in order and removed."""
+    lamp = {"name": "lamp", "type": "gpio", "pin": 4}
+    for verb, item, arguments in (
+        ("CMD", "remove_interface", ["lamp"]),  # what is left of a time before
+        ("GET", "kinds", []),
+        ("GET", "kind", ["gpio"]),
+        ("CMD", "add_interface", [lamp]),
+        ("CMD", "configure_interface", ["lamp", {**lamp, "pin": 5, "initial": 1}]),
+        ("CMD", "send_message", ["lamp", "0"]),
+        ("CMD", "order_interfaces", [["lamp", "fake_interface"]]),
+        ("CMD", "stop_interface", ["lamp"]),
+        ("CMD", "add_interface", [{**lamp, "pin": 6}]),
+        ("CMD", "remove_interface", ["lamp"]),
+    ):
+        device.command(verb, item, arguments)
+
+
 def wifi(device):
     """A scan, a test of a network, and the network that is stored."""
     device.command("CMD", "scan")
@@ -434,6 +452,7 @@ SESSIONS = (
     commands,
     sockets,
     settings,
+    equipment,
     wifi,
     upload,
     figures,

@@ -89,6 +89,30 @@ async def test_start_and_stop():
     assert published.of("unit/takes_messages") == [True]
 
 
+async def test_what_fails_while_it_is_stopped_has_ended():
+    class Stubborn(Interface):
+        async def run(self):
+            try:
+                await self.message()
+            finally:
+                raise OSError("not now")
+
+    unit, published = make(Stubborn)
+    await unit.start()
+    await asyncio.sleep_ms(0)
+    reported = []
+    poller.set_reporter(lambda message, error: reported.append(str(error)))
+    try:
+        await asyncio.wait_for(unit.stop(), 5)
+    finally:
+        poller.set_reporter(None)
+    assert unit.idle and not unit.running and reported == ["not now"]
+    assert published.of("unit/retry_at") == []
+    await unit.start()
+    assert unit.running
+    await asyncio.wait_for(unit.stop(), 5)
+
+
 async def test_stop_before_the_first_step():
     unit, published = make(Recorder)
     await unit.start()
