@@ -8,7 +8,7 @@ import pytest
 
 from command_client import Page
 from raw import Connection
-from support import ROOT, wait_until
+from support import ROOT
 
 PAGES = 8
 
@@ -84,11 +84,6 @@ async def test_interfaces_are_edited_beside_all_of_them(image):
         await pages[0].send("CMD", "remove_interface", ["fan"])
         names = [entry["name"] for entry in INTERFACES if entry["name"] != "fan"]
 
-        async def told(page):
-            # With the list of them, or by the state of those that come back for it.
+        for page in pages:
             while [entry["name"] for entry in page.state.get("hal", ())] != names:
                 await page.receive()
-
-        for page in pages:
-            await told(page)
-    wait_until(lambda: image.running)
