@@ -1,8 +1,8 @@
 """The command protocol: JSON text messages in, state and events out (docs/protocol.md).
 
 A message is `["GET", item, args]` or `["CMD", item, args]`; `args` is a list and may be missing.
-Whatever is wrong with a message is told to the client that sent it, as `{"error": "..."}`, and
-has no other effect.
+A fourth item is the `id` of the answer, which there always is then. Whatever is wrong with a
+message is told to the client that sent it, as `{"error": "..."}`, and has no other effect.
 """
 
 import gc
@@ -33,6 +33,9 @@ FULL = "flash is full"
 
 # How much of a bad name is repeated in an error.
 _QUOTE = 40
+
+# Longest id of a request.
+_MAX_ID = const(40)
 
 FAKE_INTERFACE = "fake_interface"
 
@@ -121,17 +124,25 @@ class Commands:
         self._equipment = equipment
         self._restart = reboot
         self._apply = apply
+        self._done = None, None  # id and answer of the last request that may come twice
 
-    async def handle(self, client, message, right):
+    async def handle(self, client, message, right, repeats=False):
         """Carry out one message.
 
         Args:
             client: whose message it is; has `async send(text)`.
             message: str, or bytes-like holding UTF-8.
             right: the client's, one of `rights.RIGHTS`.
+            repeats: whether the client sends a request again that it has seen no answer to: one
+                whose id is text, always the last of these. It is answered as it was then.
         """
+        number = None
         try:
-            reply = await self._carry_out(client, message, RIGHTS.index(right))
+            request = decode(message)
+            number = id_of(request)
+            done, reply = self._done
+            if not (repeats and number and number == done):
+                reply = await self._carry_out(client, request, RIGHTS.index(right))
         except CommandError as error:
             reply = {"error": str(error)}
             if error.field:
@@ -143,13 +154,19 @@ class Commands:
             # A defect costs its sender an answer, not the connection.
             report("a command failed", error)
             reply = {"error": "the command failed, see the log"}
+        if repeats and isinstance(number, str):
+            self._done = number, reply
+        if number is not None:
+            answer = {"id": number}
+            answer.update(reply or {})
+            reply = answer
         if reply is not None:
             # Changes that the command made come before its answer.
             self._hub.flush()
             await client.send(json.dumps(reply))
 
-    async def _carry_out(self, client, message, right):
-        verb, item, arguments = parse(message)
+    async def _carry_out(self, client, request, right):
+        verb, item, arguments = parse(request)
         name, least, most, needed = _find(verb, item)
         if name == "set_fields" and arguments and _takes_admin(arguments[0]):
             needed = _ADMIN
@@ -294,7 +311,9 @@ class Commands:
         """Tell those who are on the station's network that they are cut off now."""
         self._hub.flush()
         cut_off = []
-        for client in list(self._hub.clients):
+        relay = self._hub.relay
+        clients = list(self._hub.clients)
+        for client in clients if relay is None else clients + [relay.connection]:
             address = client.remote_address
             if address is not None and board.over_station(address):
                 client.start_closing(_GOING_AWAY, "testing another network")
@@ -302,7 +321,7 @@ class Commands:
         # For what was written to arrive, a response by HTTP too.
         for _ in range(_PARTING_MS // 100):
             await sleep_ms(100)
-            if not any([client in self._hub.clients for client in cut_off]):
+            if not any([client.transport is not None for client in cut_off]):
                 break
 
     async def _store_new_sta(self, client, ssid, password=""):
@@ -416,14 +435,11 @@ def _find(verb, item):
     raise CommandError(f"unknown request {_quote(verb)}: use GET or CMD")
 
 
-def parse(message):
-    """Take a message apart.
+def decode(message):
+    """The request in a message: a list of two to four items.
 
     Args:
         message: str, or bytes-like holding UTF-8.
-
-    Returns:
-        (verb, item, arguments).
 
     Raises:
         CommandError: what is wrong with it.
@@ -441,10 +457,36 @@ def parse(message):
         raise CommandError(f"message is not JSON ({error}): {_quote(message)}")
     if not isinstance(request, list):
         raise CommandError('message is not a list like ["GET", "wifi", []]')
-    if not 2 <= len(request) <= 3:
-        raise CommandError(f"message has {len(request)} items instead of 2 or 3")
+    if not 2 <= len(request) <= 4:
+        raise CommandError(f"message has {len(request)} items instead of 2 to 4")
+    return request
+
+
+def id_of(request):
+    """The id of a request's answer, None without one.
+
+    Raises:
+        CommandError: it can't be one.
+    """
+    number = request[3] if len(request) == 4 else None
+    if isinstance(number, str) and 0 < len(number) <= _MAX_ID:
+        return number
+    if number is None or (isinstance(number, int) and not isinstance(number, bool)):
+        return number
+    raise CommandError(f"the id must be a whole number, or text of 1 to {_MAX_ID} characters")
+
+
+def parse(request):
+    """Take a request apart.
+
+    Returns:
+        (verb, item, arguments).
+
+    Raises:
+        CommandError: what is wrong with it.
+    """
     verb, item = request[:2]
-    arguments = request[2] if len(request) == 3 else []
+    arguments = request[2] if len(request) > 2 else None
     if arguments is None:
         arguments = []
     for value, what in ((verb, "first"), (item, "second")):

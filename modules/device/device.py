@@ -193,7 +193,7 @@ class Device:
             web.guard = Redirect(web.guard, port if port > 0 else board.local_port(listener))
         return listener
 
-    async def handle(self, client, message, right=None):
+    async def handle(self, client, message, right=None, repeats=False):
         """Carry out one message: see `commands.Commands.handle`.
 
         Without `right` it is that of the client's handshake.
@@ -204,7 +204,7 @@ class Device:
             self._commands = Commands(
                 self.hub, self.config, self.wifi, self.equipment, self._reboot, self.use_settings
             )
-        await self._commands.handle(client, message, right or client.request.right)
+        await self._commands.handle(client, message, right or client.request.right, repeats)
 
     def take_time(self, now, source="server"):
         """Note what time it is: see `wallclock.take`."""
@@ -220,7 +220,7 @@ class Device:
 
     def _handle_relay(self, client, message):
         # Whatever the relay is told by others: it has never given the admin password.
-        return self.handle(client, message, self.config.get("home/rights"))
+        return self.handle(client, message, self.config.get("home/rights"), True)
 
     def _online(self):
         links = (self.wifi, self.lan)

@@ -29,6 +29,7 @@ class Hub:
     Attributes:
         state: dict of the current values; change it through `update`.
         clients: the set of connected `websockets` connections.
+        relay: the `net.relay_link.RelayLink`, None without one.
         messages: number of messages received from clients.
         dropped: number of messages that clients were too slow for.
     """
@@ -36,6 +37,7 @@ class Hub:
     def __init__(self):
         self.state = {}
         self.clients = set()
+        self.relay = None
         self.messages = 0
         self._dropped = 0  # by clients that have left
         self._changed = set()
@@ -72,8 +74,11 @@ class Hub:
     def event(self, values):
         """Send a dict to every client now, after the changes that came before it."""
         self.flush()
-        if self.clients:
-            websockets.broadcast(self.clients, json.dumps(values))
+        if self.clients or self.relay is not None:
+            text = json.dumps(values)
+            websockets.broadcast(self.clients, text)
+            if self.relay is not None:
+                self.relay.event(text)
 
     def info(self, text):
         """Log a line and show it on every page."""
@@ -89,6 +94,8 @@ class Hub:
             if self.clients:
                 changes = json.dumps({key: self.state.get(key) for key in changed})
                 websockets.broadcast(self.clients, changes)
+            if self.relay is not None:
+                self.relay.changed(changed)
             changed.clear()
 
     @property
@@ -107,6 +114,8 @@ class Hub:
                 await asyncio.sleep_ms(_RETRY_MS)
             for missed in self._joining.values():
                 missed.update(self._changed)
+            if self.relay is not None:
+                self.relay.missed()
             self._changed.clear()
             for client in self.clients:
                 client.start_closing(_TRY_AGAIN_LATER, "out of memory")

@@ -23,15 +23,21 @@ def joined(texts):
 def of_state(state):
     """The state (a dict with text keys) as a client gets it first, with the time, which never is a
     change: pieces of JSON. What changes meanwhile may be in it."""
-    return joined(_state_texts(state))
+    return joined(_texts(f'{{"uptime": {clock.seconds()}', ", ", state, list(state)))
 
 
-def _state_texts(values):
+def of_changes(state, keys):
+    """The values of `keys`, null for those that are gone: pieces of JSON."""
+    return joined(_texts("{", "", state, keys))
+
+
+def _texts(text, comma, state, keys):
     # Of lists one item after the other.
-    yield f'{{"uptime": {clock.seconds()}'
-    for key in list(values):
-        value = values.get(key)
-        text = ", " + json.dumps(key) + ": "
+    yield text
+    for key in keys:
+        value = state.get(key)
+        text = comma + json.dumps(key) + ": "
+        comma = ", "
         if not isinstance(value, list):
             yield text + json.dumps(value)
             continue

@@ -47,7 +47,7 @@ ROOMS = {
     "settings": set(),
     "startup": {"log", "settings"},
     "access": {"log", "settings"},
-    "net": {"log", "settings"},
+    "net": {"log", "pieces", "settings"},
     "pieces": set(),
     "hub": {"log", "pieces"},
     "applying": {"net", "settings"},

@@ -40,20 +40,33 @@ CONSTANTS = {
 
 
 class Relay:
-    """What the device phones: keeps the connection that came last."""
+    """What the device phones: keeps the connection that came last, and what came by it."""
 
     def __init__(self):
         self.connection = None
+        self._keys = set()
         self.port = free_port()
-        self._server = serve(self._serve, "127.0.0.1", self.port)
+        self._server = serve(self._serve, "127.0.0.1", self.port, subprotocols=["websock.v1"])
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
     def _serve(self, connection):
+        self._keys = set()
         self.connection = connection
         with contextlib.suppress(websockets.ConnectionClosed):
-            for _ in connection:
-                pass
+            for message in connection:
+                self._keys.update(json.loads(message))
+
+    def knows(self, key):
+        """Whether the device that is connected has sent `key`."""
+        return self.connection is not None and key in self._keys
+
+    def ask(self):
+        """Ask for what has an answer, which can be that there is no memory for it."""
+        with contextlib.suppress(websockets.ConnectionClosed):
+            connection = self.connection
+            connection.send('["GET", "hal", [], 1]')
+            wait_until(lambda: "id" in self._keys or connection.close_code is not None, PATIENCE)
 
     def drop(self):
         connection, self.connection = self.connection, None
@@ -166,10 +179,10 @@ class Device:
 
         def at_rest():
             now = self._ask("disarm")
-            return now["connections"] == 0 and now["clients"] == 1
+            return now["connections"] == 0 and now["clients"] == 0
 
         def connected():
-            return self.relay.connection is not None
+            return self.relay.knows("uptime")
 
         for condition in (goes_on, connected, at_rest):
             try:
@@ -394,7 +407,8 @@ def figures(device):
 def phone_home(device):
     """The relay closes the connection; the device comes back and is asked for its state."""
     device.relay.drop()
-    wait_until(lambda: device.relay.connection is not None, PATIENCE)
+    wait_until(lambda: device.relay.knows("uptime"), PATIENCE)
+    device.relay.ask()
 
 
 def rude(device):

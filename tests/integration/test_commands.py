@@ -546,7 +546,7 @@ MALFORMED = {
     "null": ("null", "list"),
     "empty list": ("[]", ""),
     "verb alone": ('["GET"]', ""),
-    "four items": ('["GET", "wifi", [], 1]', ""),
+    "five items": ('["GET", "wifi", [], 1, 2]', ""),
     "verb is a number": ('[1, "wifi"]', "text"),
     "verb is a list": ('[["GET"], "wifi"]', "text"),
     "item is null": ('["GET", null]', "text"),

@@ -57,6 +57,7 @@ VALUES = {
     "home/tls": True,
     "home/ca": "/nothing",
     "home/key": "0" * 64,
+    "home/interval": 3600,
     "home/ping_interval": 0.1,
     "home/ping_timeout": 0.1,
     "interfaces": [{"name": "x", "class": "missing"}],

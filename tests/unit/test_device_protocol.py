@@ -6,7 +6,7 @@ import json
 import websockets
 from device import log as log_module
 from device.access.origin import same_host, same_origin, same_site, secure_origin
-from device.commands import MAX_COMMAND, CommandError, Commands, parse
+from device.commands import MAX_COMMAND, CommandError, Commands, decode, id_of, parse
 from device.hub import Hub
 from device.net.home import RETRY_JITTER, delay, uri
 from device.pieces import PIECE, joined, of_state
@@ -14,20 +14,32 @@ from device.pieces import PIECE, joined, of_state
 HOST_ONLY = True  # device.commands needs the host board
 
 
+def taken_apart(message):
+    request = decode(message)
+    return parse(request), id_of(request)
+
+
 def error_of(message):
     try:
-        parse(message)
+        taken_apart(message)
     except CommandError as error:
         return str(error)
     raise AssertionError(message)
 
 
 def test_requests_are_taken_apart():
-    assert parse('["GET", "wifi", []]') == ("GET", "wifi", [])
-    assert parse('["GET", "wifi"]') == ("GET", "wifi", [])
-    assert parse('["GET", "wifi", null]') == ("GET", "wifi", [])
-    assert parse(b'["CMD", "send_message", ["\xc3\xa9"]]') == ("CMD", "send_message", ["é"])
-    assert parse(bytearray(b'["CMD","set",["a",1]]')) == ("CMD", "set", ["a", 1])
+    for message, request, number in (
+        ('["GET", "wifi", []]', ("GET", "wifi", []), None),
+        ('["GET", "wifi"]', ("GET", "wifi", []), None),
+        ('["GET", "wifi", null]', ("GET", "wifi", []), None),
+        ('["GET", "wifi", null, 7]', ("GET", "wifi", []), 7),
+        ('["GET", "wifi", [], null]', ("GET", "wifi", []), None),
+        ('["GET", "wifi", [], 0]', ("GET", "wifi", []), 0),
+        ('["GET", "wifi", [], "a"]', ("GET", "wifi", []), "a"),
+        (b'["CMD", "send_message", ["\xc3\xa9"]]', ("CMD", "send_message", ["é"]), None),
+        (bytearray(b'["CMD","set",["a",1]]'), ("CMD", "set", ["a", 1]), None),
+    ):
+        assert taken_apart(message) == (request, number), message
 
 
 def test_malformed_requests_are_named():
@@ -42,7 +54,12 @@ def test_malformed_requests_are_named():
         ("null", "message is not a list"),
         ("[]", "message has 0 items"),
         ('["GET"]', "message has 1 items"),
-        ('["GET", "wifi", [], 1]', "message has 4 items"),
+        ('["GET", "wifi", [], 1, 2]', "message has 5 items"),
+        ('["GET", "wifi", [], ""]', "the id must be"),
+        ('["GET", "wifi", [], 1.5]', "the id must be"),
+        ('["GET", "wifi", [], true]', "the id must be"),
+        ('["GET", "wifi", [], [1]]', "the id must be"),
+        (f'["GET", "wifi", [], "{"x" * 41}"]', "the id must be"),
         ('[1, "wifi", []]', "the first item must be text"),
         ('["GET", 1, []]', "the second item must be text"),
         ('["GET", "wifi", "x"]', "the arguments must be a list"),

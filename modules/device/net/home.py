@@ -49,6 +49,10 @@ class Home:
         hub: the `hub.Hub`, whose state shows home/url and home/connected.
         handle: coroutine function called with the connection and each message.
         online: called without arguments, tells whether there is a network to reach the relay by.
+
+    Attributes:
+        connection: of `websockets`, None without one.
+        dropped: events that relays were too slow for, by connections that have ended.
     """
 
     def __init__(self, config, hub, handle, online):
@@ -62,7 +66,9 @@ class Home:
         # RFC 6750 section 2.1.
         self._headers = {"Authorization": "Bearer " + token} if token else {}
         self._ping = (config.get("home/ping_interval"), config.get("home/ping_timeout"))
+        self._interval = config.get("home/interval")
         self.connection = None
+        self.dropped = 0
         hub.update({"home/url": self._uri or "", "home/connected": False})
 
     async def run(self):
@@ -70,6 +76,8 @@ class Home:
         if self._uri is None:
             return
         from websockets import InvalidURI, connect
+
+        from .relay_link import SUBPROTOCOL
 
         trust = None
         if self._uri.startswith("wss:"):
@@ -92,6 +100,7 @@ class Home:
             try:
                 connection = await connect(
                     self._uri,
+                    subprotocols=[SUBPROTOCOL],
                     additional_headers=self._headers,
                     ssl=trust,
                     open_timeout=OPEN_TIMEOUT,
@@ -133,12 +142,21 @@ class Home:
     async def _serve(self, connection):
         from websockets import WebSocketException
 
+        self.connection = connection
+        self._hub.update({"home/connected": True})
+        if connection.subprotocol is None:
+            try:
+                await self._hub.serve(connection, self._handle)
+            except WebSocketException:
+                pass
+            return
+        from .relay_link import RelayLink
+
+        link = RelayLink(self._hub, connection, self._interval)
         try:
-            self.connection = connection
-            self._hub.update({"home/connected": True})
-            await self._hub.serve(connection, self._handle)
-        except WebSocketException:
-            pass
+            await link.serve(self._handle)
+        finally:
+            self.dropped += link.dropped
 
     def _left(self, connection):
         self.connection = None

@@ -56,6 +56,10 @@ def _families(device):
     )
     yield _counter("messages_received_total", "Messages received from clients.", hub.messages)
     yield _counter("messages_dropped_total", "Messages not sent to clients too slow.", hub.dropped)
+    if device.home is not None:
+        link = hub.relay
+        dropped = device.home.dropped + (0 if link is None else link.dropped)
+        yield _counter("relay_dropped_total", "Events the relay was too slow for.", dropped)
     gc.collect()
     allocated, free = gc.mem_alloc(), gc.mem_free()
     yield _gauge("heap_allocated_bytes", "Heap in use after a collection.", allocated)

@@ -69,6 +69,7 @@ FIELDS = (
     ("home/tls", "boolean", 0, 1, None, True, "Encrypted; by default with a token"),
     ("home/ca", "text", 1, 64, "/home_ca.pem", True, "File with the authority to trust"),
     ("home/key", "digest", 0, 64, "", True, "Or SHA-256 of the relay's public key"),
+    ("home/interval", "number", 0, 3600, 0.2, True, "Seconds between changes that it is told"),
     ("home/ping_interval", "number", 0.1, 3600, 20, True, "Seconds between signs of life"),
     ("home/ping_timeout", "number", 0.1, 3600, 20, True, "Seconds until it counts as gone"),
     ("time/server", "text", 0, 64, None, False, "Time server; empty: none"),  # the board's
