@@ -1,52 +1,71 @@
 """The program: `python -m relay`, which `make relay` runs."""
 
+import argparse
 import asyncio
 import logging
 import signal
 import sys
 
-from relay.config import Config, ConfigError, load
-from relay.server import Relay
+from relay import orders
+from relay.config import Config, ConfigError, add_arguments, load
+from relay.orders import OrderError
+from relay.server import running
+from relay.store import StoreError
 
 
 async def run(config: Config) -> None:
     """Serve until the process is told to end."""
-    relay = Relay(config)
-    await relay.start()
-    print(
-        f"ready: devices at ws://{config.device_host}:{relay.device_port}/, "
-        f"pages at ws://{config.page_host}:{relay.page_port}/",
-        flush=True,
-    )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    await ended.wait()
-    await relay.stop()
+    async with running(config) as relay:
+        socket, page = ("wss", "https") if config.cert else ("ws", "http")
+        print(
+            f"ready: devices at {socket}://{_host(config.device_host)}:{relay.device_port}/, "
+            f"pages at {page}://{_host(config.page_host)}:{relay.page_port}/",
+            flush=True,
+        )
+        await ended.wait()
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def main() -> int:
-    try:
-        config = load(sys.argv[1:])
-    except ConfigError as error:
-        print(f"relay: {error}", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(
+        prog="relay", description="Where devices that phone home and pages meet."
+    )
+    add_arguments(parser)
+    orders.add_orders(parser)
+    given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
+    try:
+        config = load(vars(given))
+        if given.order:
+            print(orders.carry_out(given, config))
+            return 0
+        _serve(config)
+    except (ConfigError, OrderError) as error:
+        print(f"relay: {error}", file=sys.stderr)
+        return 2
+    except (OSError, StoreError) as error:
+        print(f"relay: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(config: Config) -> None:
     try:
         import uvloop
     except ImportError:
         factory = None
     else:
         factory = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(run(config))
-    except OSError as error:
-        print(f"relay: {error}", file=sys.stderr)
-        return 1
-    return 0
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(run(config))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as _field
 from pathlib import Path
@@ -17,10 +17,7 @@ class ConfigError(ValueError):
 
 
 def _setting(default: Any, help: str, least: float = 0, most: float = float("inf")) -> Any:
-    about = {"help": help, "least": least, "most": most}
-    if isinstance(default, tuple):
-        return _field(default=default, metadata=about)
-    return _field(default=default, metadata=about)
+    return _field(default=default, metadata={"help": help, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -31,30 +28,48 @@ class Config:
     device_port: int = _setting(7770, "port that devices connect to; 0: any", 0, 65535)
     page_host: str = _setting("127.0.0.1", "address that pages connect to")
     page_port: int = _setting(7771, "port that pages connect to; 0: any", 0, 65535)
+    data: str = _setting("relay-data", "folder of the database")
+    cert: str = _setting("", "file with the certificate, for TLS at both ports")
+    key: str = _setting("", "file with its key")
+    hosts: tuple[str, ...] = _setting((), "names of the relay where nobody logs in, by commas")
     origins: tuple[str, ...] = _setting((), "other sites whose pages may connect, by commas")
-    max_message: int = _setting(65536, "bytes of a message", 1024, 16 << 20)
-    device_queue: int = _setting(65536, "bytes that wait for a device", 1024)
-    page_queue: int = _setting(262144, "bytes that wait for a page", 1024)
+    open_devices: bool = _setting(False, "let in devices that have no token here")
+    proxies: tuple[str, ...] = _setting((), "addresses of proxies that are believed, by commas")
+    user_header: str = _setting("", "header by which these proxies name the user")
+    max_devices: int = _setting(20_000, "devices at a time", 1)
+    max_pages: int = _setting(2_000, "pages at a time", 1)
+    max_pages_of_one: int = _setting(200, "pages of one user, token or address at a time", 1)
+    max_message: int = _setting(65_536, "bytes of a message", 1024, 16 << 20)
+    device_queue: int = _setting(65_536, "bytes that wait for a device", 1024)
+    page_queue: int = _setting(262_144, "bytes that wait for a page", 1024)
+    device_rate: float = _setting(200.0, "messages a second from one device; 0: any number")
+    page_rate: float = _setting(100.0, "messages a second from one page; 0: any number")
+    answer_s: float = _setting(30.0, "seconds that a device has to answer", 0.1, 3600)
     ping_s: float = _setting(20.0, "seconds from ping to ping", 0.1, 3600)
 
 
-def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Config:
-    """The configuration: a flag counts before the environment, that before the file.
-
-    Args:
-        arguments: of the command line, such as ["--page-port", "8000", "--config", "relay.toml"].
-
-    Raises:
-        ConfigError: a setting can't be used.
-        SystemExit: argparse's, for --help and flags that there aren't.
-    """
-    parser = argparse.ArgumentParser(prog="relay", description="Where devices and pages meet.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for each setting, and --config."""
     parser.add_argument("--config", metavar="FILE", help="a TOML file with these settings")
     for each in fields(Config):
         flag = "--" + each.name.replace("_", "-")
-        parser.add_argument(flag, help=f"{each.metadata['help']} ({_shown(each.default)})")
-    given = vars(parser.parse_args(arguments))
-    path = given.pop("config") or environment.get(PREFIX + "CONFIG")
+        about = f"{each.metadata['help']} ({_shown(each.default)})"
+        if isinstance(each.default, bool):
+            parser.add_argument(flag, nargs="?", const="true", help=about)
+        else:
+            parser.add_argument(flag, help=about)
+
+
+def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration: a flag counts before the environment, that before the file.
+
+    Args:
+        given: of the command line, by the settings' names and `config`; None where not given.
+
+    Raises:
+        ConfigError: a setting can't be used.
+    """
+    path = given.get("config") or environment.get(PREFIX + "CONFIG")
     values: dict[str, Any] = {}
     for name, value in _of_file(path).items():
         values[name] = _checked(name, value, f"{path}: {name}")
@@ -62,14 +77,22 @@ def load(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         variable = PREFIX + each.name.upper()
         if variable in environment:
             values[each.name] = _checked(each.name, environment[variable], variable)
-        if given[each.name] is not None:
+        if given.get(each.name) is not None:
             flag = "--" + each.name.replace("_", "-")
             values[each.name] = _checked(each.name, given[each.name], flag)
-    return Config(**values)
+    config = Config(**values)
+    for one, other in (("cert", "key"), ("key", "cert"), ("user_header", "proxies")):
+        if getattr(config, one) and not getattr(config, other):
+            raise ConfigError(f"{one} takes {other} too")
+    return config
 
 
 def _shown(value: Any) -> str:
-    return (",".join(value) or "none") if isinstance(value, tuple) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return str(value) or "none"
 
 
 def _of_file(path: str | None) -> dict[str, Any]:
@@ -91,13 +114,19 @@ def _of_file(path: str | None) -> dict[str, Any]:
 def _checked(name: str, value: Any, whose: str) -> Any:
     # `value` is text from flags and the environment, of TOML's types from a file.
     about = next(each for each in fields(Config) if each.name == name)
-    default, limits = about.default, about.metadata
+    default: Any = about.default
+    limits = about.metadata
     if isinstance(default, tuple):
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
             raise ConfigError(f"{whose} must be a list of texts")
         return tuple(value)
+    if isinstance(default, bool):
+        found = {"true": True, "false": False}.get(str(value).lower())
+        if found is None:
+            raise ConfigError(f"{whose} must be true or false")
+        return found
     if isinstance(default, str):
         if not isinstance(value, str):
             raise ConfigError(f"{whose} must be text")
@@ -111,5 +140,11 @@ def _checked(name: str, value: Any, whose: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | kind):
         raise ConfigError(f"{whose} must be a number")
     if not limits["least"] <= value <= limits["most"]:
-        raise ConfigError(f"{whose} must be from {limits['least']:g} to {limits['most']:g}")
+        most = limits["most"]
+        span = (
+            f"from {limits['least']:g} to {most:g}"
+            if most < float("inf")
+            else (f"at least {limits['least']:g}")
+        )
+        raise ConfigError(f"{whose} must be {span}")
     return kind(value)

@@ -1,56 +1,30 @@
-"""The relay's two WebSocket servers: an `exchange.Exchange` on the network."""
+"""The relay: its parts, made from the configuration and run together."""
 
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator
-from http import HTTPStatus
-from urllib.parse import urlsplit
+from pathlib import Path
 
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from relay.access import Access
+from relay.config import Config, ConfigError
+from relay.devices import Devices
+from relay.exchange import Exchange
+from relay.pages import Pages
+from relay.store import Keeper, Store, StoreError
 
-from relay import names
-from relay.config import Config
-from relay.exchange import Exchange, Message
-
-# RFC 6455 section 7.4.1 and IANA's registry.
-SERVICE_RESTART = 1012
-TRY_AGAIN_LATER = 1013
+# Seconds from one look at what has waited too long, or has changed in the database, to the next.
+TICK = 1.0
 
 log = logging.getLogger("relay")
 
 
-class WebSocketLink:
-    """A `Link` to the peer of a connection.
-
-    Args:
-        connection: the connection.
-        queue_limit: bytes that may wait for the peer.
-    """
-
-    def __init__(self, connection: ServerConnection, queue_limit: int) -> None:
-        self._connection = connection
-        self._queue_limit = queue_limit
-        self._closing: asyncio.Task[None] | None = None
-
-    def send(self, message: Message) -> None:
-        if self._closing is not None:
-            return
-        if self._connection.transport.get_write_buffer_size() > self._queue_limit:
-            self.close(TRY_AGAIN_LATER, "too slow")
-            return
-        # `send` would wait for the peer, and everybody else with it.
-        broadcast([self._connection], message)
-
-    def close(self, code: int, reason: str) -> None:
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._connection.close(code, reason))
-
-
 class Relay:
     """Both servers, from `start` to `stop`.
+
+    Args:
+        config: the configuration.
 
     Attributes:
         exchange: who is connected.
@@ -59,107 +33,81 @@ class Relay:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self.exchange = Exchange()
-        self._servers: list[Server] = []
-        self.device_port = self.page_port = 0
+        self._keeper = Keeper(Store(Path(config.data)))
+        self._access = Access(config, self._keeper)
+        self.exchange = Exchange(config.answer_s, devices_max=config.max_devices)
+        self._devices = Devices(config, self.exchange, self._access)
+        self._pages = Pages(config, self.exchange, self._access)
+        self._access.on_change = self._check
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def device_port(self) -> int:
+        return self._devices.port
+
+    @property
+    def page_port(self) -> int:
+        return self._pages.port
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Begin to serve.
 
         Raises:
+            ConfigError: the certificate can't be used.
             OSError: an address can't be had.
+            StoreError: the database can't be used.
         """
-        config = self._config
-        common = {
-            "compression": None,  # 64 KiB for each connection, for messages of some 100 bytes
-            "max_size": config.max_message,
-            "ping_interval": config.ping_s,
-            "ping_timeout": config.ping_s,
-            "close_timeout": 5,
-            "server_header": None,
-        }
         try:
-            devices = await serve(
-                self._serve_device,
-                config.device_host,
-                config.device_port,
-                process_request=_look_at_device,
-                **common,
-            )
-            self._servers.append(devices)
-            pages = await serve(
-                self._serve_page,
-                config.page_host,
-                config.page_port,
-                process_request=self._look_at_page,
-                **common,
-            )
-            self._servers.append(pages)
+            secure = _secure(self._config)
+            await self._access.load()
+            await self._devices.start(secure)
+            await self._pages.start(secure)
         except BaseException:
             await self.stop()
             raise
-        self.device_port = devices.sockets[0].getsockname()[1]
-        self.page_port = pages.sockets[0].getsockname()[1]
+        self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
         """Have everybody come back later, and end."""
-        for server in self._servers:
-            server.close(code=SERVICE_RESTART, reason="the relay is restarting")
-        for server in self._servers:
-            await server.wait_closed()
-        self._servers.clear()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+            self._ticking = None
+        await asyncio.gather(self._devices.stop(), self._pages.stop())
+        self._keeper.close()
 
-    async def _serve_device(self, connection: ServerConnection) -> None:
-        name = _name_of(connection)
-        link = WebSocketLink(connection, self._config.device_queue)
-        self.exchange.device_joined(name, link)
-        log.info("device joined: %s", name)
-        try:
-            async for message in _messages(connection):
-                self.exchange.from_device(name, link, message)
-        finally:
-            self.exchange.device_left(name, link)
-            log.info("device left: %s", name)
+    def _check(self) -> None:
+        self._devices.check()
+        self._pages.check()
 
-    async def _serve_page(self, connection: ServerConnection) -> None:
-        name = _name_of(connection)
-        link = WebSocketLink(connection, self._config.page_queue)
-        self.exchange.page_joined(name, link)
-        try:
-            async for message in _messages(connection):
-                self.exchange.from_page(name, link, message)
-        finally:
-            self.exchange.page_left(name, link)
-
-    def _look_at_page(self, connection: ServerConnection, request: Request) -> Response | None:
-        origin = request.headers.get("Origin")
-        # Scripts send none; a browser says which site's page it is (RFC 6455 section 10.2).
-        if origin is not None and origin not in self._config.origins:
-            if urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
-                return connection.respond(HTTPStatus.FORBIDDEN, f"pages of {origin} may not\n")
-        return _look_at_name(connection, request)
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.exchange.tick()
+            try:
+                await self._access.reload()
+            except StoreError as error:
+                log.error("%s", error)
 
 
-def _look_at_device(connection: ServerConnection, request: Request) -> Response | None:
-    if "Origin" in request.headers:
-        return connection.respond(HTTPStatus.FORBIDDEN, "this port is for devices\n")
-    return _look_at_name(connection, request)
-
-
-def _look_at_name(connection: ServerConnection, request: Request) -> Response | None:
+def _secure(config: Config) -> ssl.SSLContext | None:
+    if not config.cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        names.of_path(request.path)
-    except names.BadName as error:
-        return connection.respond(HTTPStatus.NOT_FOUND, f"{error}\n")
-    return None
+        context.load_cert_chain(config.cert, config.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{config.cert} and {config.key} can't be used: {error}") from error
+    return context
 
 
-def _name_of(connection: ServerConnection) -> str:
-    assert connection.request is not None  # it was looked at
-    return names.of_path(connection.request.path)
-
-
-async def _messages(connection: ServerConnection) -> AsyncIterator[Message]:
-    with contextlib.suppress(ConnectionClosed):
-        async for message in connection:
-            yield message
+@contextlib.asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Relay]:
+    """A relay that serves within the context."""
+    relay = Relay(config)
+    await relay.start()
+    try:
+        yield relay
+    finally:
+        await relay.stop()

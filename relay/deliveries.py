@@ -1,0 +1,206 @@
+"""Commands that wait for a device that is away: kept on the disk, delivered once and in order.
+
+One command at a time is under way to a device, by an id that stays the same until it is answered:
+the device remembers the last one, and does not do again what it has done (docs/relay.md).
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+
+from relay import wire
+from relay.exchange import Device, Exchange, Page
+from relay.store import Keeper, Store, StoreError, Waiting
+
+# Seconds until a device that is there but does not answer is asked again.
+RETRY = 1.0
+
+log = logging.getLogger("relay")
+
+# Called with the answer, None for a command that has expired or was taken back.
+Delivered = Callable[[wire.Keys | None], None]
+
+
+class TooMuch(Exception):
+    """There is no room for another command; the text says why."""
+
+
+class Deliveries:
+    """The queues of all devices.
+
+    Args:
+        exchange: what the devices are connected to.
+        keeper: where the commands are kept.
+        most: commands that may wait for one device.
+        longest: seconds that one may wait.
+    """
+
+    def __init__(self, exchange: Exchange, keeper: Keeper, most: int, longest: float) -> None:
+        self._exchange = exchange
+        self._keeper = keeper
+        self._most = most
+        self._longest = longest
+        self._mark = ""
+        self._queues: dict[str, deque[Waiting]] = {}
+        self._delivered: dict[int, Delivered] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        exchange.watch(self)
+        exchange.wait = self._take
+
+    async def start(self) -> None:
+        """Read what waits."""
+        # Another database has other commands by the same numbers.
+        mark = await self._keeper(Store.secret, "waiting", lambda: secrets.token_bytes(4))
+        self._mark = mark.hex()
+        for waiting in await self._keeper(Store.waiting):
+            self._queues.setdefault(waiting.device, deque()).append(waiting)
+
+    async def stop(self) -> None:
+        """End; what waits stays."""
+        tasks = [*self._under_way.values(), *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def total(self) -> int:
+        """How many commands wait."""
+        return sum(len(queue) for queue in self._queues.values())
+
+    def of(self, name: str) -> list[Waiting]:
+        """What waits for a device, in its order."""
+        return list(self._queues.get(name, ()))
+
+    async def add(
+        self, name: str, request: wire.Request, who: str, delivered: Delivered | None = None
+    ) -> Waiting:
+        """Keep a command until it is delivered or expires.
+
+        Args:
+            name: the device's.
+            request: the command; its `wait` is how long.
+            who: asks.
+            delivered: called once, when it has been answered or has ended without.
+
+        Returns:
+            It, when it is on the disk.
+
+        Raises:
+            StoreError: it can't be kept.
+            TooMuch: too many wait already, or for too long.
+        """
+        if request.verb != "CMD":
+            raise TooMuch("only a CMD may wait")
+        if request.wait > self._longest:
+            raise TooMuch(f"a command waits {self._longest:g} s at most")
+        queue = self._queues.setdefault(name, deque())
+        if len(queue) >= self._most:
+            raise TooMuch(f"{len(queue)} commands wait for {name} already")
+        expires = self._exchange.now() + request.wait
+        text = request.text()
+        number = await self._keeper(Store.add_waiting, name, text, who, expires)
+        waiting = Waiting(number, name, text, who, expires)
+        if delivered is not None:
+            self._delivered[number] = delivered
+        # The queue may have ended meanwhile, with what was in it.
+        self._queues.setdefault(name, queue).append(waiting)
+        self._deliver(name)
+        return waiting
+
+    async def take_back(self, name: str, number: int) -> bool:
+        """End a command that waits; says whether there was one."""
+        for waiting in self.of(name):
+            if waiting.number == number:
+                await self._end(waiting, None)
+                return True
+        return False
+
+    def _take(self, page: Page, request: wire.Request) -> None:
+        task = asyncio.create_task(self._take_in(page, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_in(self, page: Page, request: wire.Request) -> None:
+        number = request.number
+
+        def delivered(keys: wire.Keys | None) -> None:
+            if keys is None:
+                keys = {"error": f"{request.item} has not been delivered"}
+            page.link.send(wire.answer(number, {**keys, "delivered": True}))
+
+        try:
+            waiting = await self.add(page.device, request, page.grant.who, delivered)
+        except (TooMuch, StoreError) as error:
+            page.link.send(wire.refusal(number, str(error)))
+            return
+        keys = {"waiting": waiting.number, "expires": int(waiting.expires)}
+        page.link.send(wire.answer(number, keys))
+
+    # What the exchange tells
+
+    def joined(self, device: Device) -> None:
+        self._deliver(device.name)
+
+    def left(self, device: Device) -> None:
+        pass
+
+    def changed(self, device: Device, keys: wire.Keys) -> None:
+        pass
+
+    async def tick(self) -> None:
+        """End what has expired; to be called now and then."""
+        now = self._exchange.now()
+        for name in list(self._queues):
+            if name not in self._under_way:
+                for waiting in self.of(name):
+                    if waiting.expires <= now:
+                        await self._end(waiting, None)
+
+    def _deliver(self, name: str) -> None:
+        if self._queues.get(name) and name not in self._under_way:
+            task = asyncio.create_task(self._run(name))
+            self._under_way[name] = task
+            task.add_done_callback(lambda _: self._under_way.pop(name, None))
+
+    async def _run(self, name: str) -> None:
+        try:
+            while queue := self._queues.get(name):
+                waiting = queue[0]
+                if waiting.expires <= self._exchange.now():
+                    await self._end(waiting, None)
+                    continue
+                answered: asyncio.Future[wire.Keys | None] = asyncio.Future()
+                request = wire.parse(waiting.request)
+                number = f"w-{self._mark}-{waiting.number}"
+
+                def take(
+                    keys: wire.Keys | None, answered: asyncio.Future[wire.Keys | None] = answered
+                ) -> None:
+                    if not answered.done():
+                        answered.set_result(keys)
+
+                if not self._exchange.ask(name, request, take, number):
+                    return
+                keys = await answered
+                if keys is None:
+                    await asyncio.sleep(RETRY)
+                else:
+                    await self._end(waiting, keys)
+        except StoreError as error:
+            # It stays first in its queue, and the device knows that it has done it.
+            log.error("%s", error)
+
+    async def _end(self, waiting: Waiting, keys: wire.Keys | None) -> None:
+        await self._keeper(Store.remove_waiting, waiting.number)
+        queue = self._queues.get(waiting.device)
+        if queue is not None:
+            if waiting in queue:
+                queue.remove(waiting)
+            if not queue:
+                del self._queues[waiting.device]
+        delivered = self._delivered.pop(waiting.number, None)
+        if delivered is not None:
+            delivered(keys)

@@ -1,0 +1,129 @@
+"""What devices' numbers have been: a sample of each, at most one in an interval, for some days."""
+
+import logging
+import math
+from collections.abc import AsyncIterator
+
+from relay import wire
+from relay.exchange import Device, Exchange
+from relay.store import Keeper, Store, StoreError
+
+# Numbers that are times, or of the device itself.
+_TIMES = ("_since", "_at", "/since")
+
+# Of one device; what comes beyond is left out.
+KEYS_MAX = 100
+
+# Samples that wait to be written while the disk fails.
+WAITING_MAX = 200_000
+
+# Rows of one read or deletion, so that others get their turn.
+PAGE = 10_000
+
+# Points of a chart.
+POINTS_MAX = 1_000
+
+log = logging.getLogger("relay")
+
+
+class History:
+    """Writes samples, and reads them.
+
+    Args:
+        exchange: what tells values.
+        keeper: where they are kept.
+        interval: seconds from a sample of a value to the next.
+        days: that samples are kept.
+    """
+
+    def __init__(self, exchange: Exchange, keeper: Keeper, interval: float, days: float) -> None:
+        self._exchange = exchange
+        self._keeper = keeper
+        self.interval = interval
+        self._days = days
+        self._new: dict[tuple[str, str], tuple[float, float]] = {}
+        self._keys: dict[str, int] = {}
+        self._last = exchange.now()
+        exchange.watch(self)
+
+    # What the exchange tells
+
+    def joined(self, device: Device) -> None:
+        self._keys.pop(device.name, None)
+
+    def left(self, device: Device) -> None:
+        self._keys.pop(device.name, None)
+
+    def changed(self, device: Device, keys: wire.Keys) -> None:
+        now = device.seen
+        for key, value in keys.items():
+            if not is_sampled(key, value):
+                continue
+            if (device.name, key) not in self._new:
+                if len(self._new) >= WAITING_MAX or sum(map(_is_number, device.state.values())) > (
+                    KEYS_MAX
+                ):
+                    continue
+            self._new[device.name, key] = now, float(value)
+
+    # Writing
+
+    async def tick(self) -> None:
+        """Write what is due; to be called about every second."""
+        if self._exchange.now() - self._last >= self.interval:
+            self._last = self._exchange.now()
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what has come since the last time.
+
+        Raises:
+            StoreError: it can't be written; it is written the next time then.
+        """
+        new, self._new = self._new, {}
+        rows = [(device, key, time, value) for (device, key), (time, value) in new.items()]
+        if not rows:
+            return
+        try:
+            await self._keeper(Store.add_samples, rows)
+        except StoreError:
+            self._new = new | self._new
+            raise
+
+    async def trim(self) -> None:
+        """Delete what is too old."""
+        before = self._exchange.now() - self._days * 86400
+        while await self._keeper(Store.trim_samples, before, PAGE) == PAGE:
+            pass
+
+    # Reading
+
+    async def chart(
+        self, device: str, key: str, since: float, until: float, points: int
+    ) -> list[tuple[float, float]]:
+        """(time, mean) of at most so many equal parts of a time, those without a sample left out."""
+        points = max(1, min(points, POINTS_MAX))
+        step = max((until - since) / points, self.interval)
+        rows = await self._keeper(Store.means, device, key, since, until, step)
+        return [(since + number * step, value) for number, value in rows]
+
+    async def lines(
+        self, device: str, key: str, since: float, until: float
+    ) -> AsyncIterator[list[tuple[float, float]]]:
+        """All samples, some at a time."""
+        while rows := await self._keeper(Store.samples, device, key, since, until, PAGE):
+            yield rows
+            if len(rows) < PAGE:
+                return
+            since = math.nextafter(rows[-1][0], math.inf)
+
+
+def is_sampled(key: str, value: object) -> bool:
+    """Whether a key's value has a history."""
+    return "/" in key and not key.endswith(_TIMES) and _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )

@@ -1,0 +1,210 @@
+"""What the program does beside serving: who may come in, and copies of the database."""
+
+import argparse
+import getpass
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from relay import grants, names, passwords
+from relay.config import Config
+from relay.grants import Grant
+from relay.store import Store
+
+_SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+class OrderError(ValueError):
+    """What can't be done; the text says why."""
+
+
+def add_orders(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands; without one the program serves."""
+    orders = parser.add_subparsers(title="instead of serving", metavar="ORDER", dest="order")
+
+    def order(name: str, about: str) -> argparse.ArgumentParser:
+        return orders.add_parser(name, help=about, description=about)
+
+    each = order("device-token", "Make a token for a device; its older ones end when it is used.")
+    each.add_argument("name")
+    each.add_argument("--host", help="where the device finds the relay")
+    each = order("device-revoke", "End a device's tokens; it is let in no more.")
+    each.add_argument("name")
+    order("devices", "List the devices that have tokens.")
+    each = order("user", "Make a user or change one; asks for the password, or reads a line.")
+    each.add_argument("name")
+    _add_grant(each)
+    each.add_argument("--admin", action="store_true", help="may do all, also with the relay")
+    each = order("user-remove", "End a user.")
+    each.add_argument("name")
+    order("users", "List the users.")
+    each = order("page-token", "Make a token for pages and scripts.")
+    each.add_argument("name")
+    _add_grant(each)
+    each.add_argument("--expires", help="after so long, as 12h or 30d; never by default")
+    each = order("page-token-remove", "End a token of pages.")
+    each.add_argument("name")
+    order("page-tokens", "List the tokens of pages.")
+    each = order("backup", "Write a copy of the database, also while the relay runs.")
+    each.add_argument("file")
+    each = order("audit", "Show who has done what.")
+    each.add_argument("--most", type=int, default=100)
+
+
+def _add_grant(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--devices", default="*", help="patterns by commas, as pump-*,tank-7")
+    parser.add_argument("--verbs", default="*", help="as GET, or GET,CMD reboot; all by default")
+
+
+def carry_out(given: argparse.Namespace, config: Config) -> str:
+    """Do what was asked.
+
+    Returns:
+        What is to be shown.
+
+    Raises:
+        OrderError: it can't be done.
+        StoreError: the database can't be used.
+    """
+    store = Store(Path(config.data))
+    try:
+        return _ORDERS[given.order](store, given, config)
+    except (ValueError, names.BadName) as error:
+        raise OrderError(str(error)) from error
+    finally:
+        store.close()
+
+
+def _device_token(store: Store, given: argparse.Namespace, config: Config) -> str:
+    name = names.checked(given.name)
+    token = passwords.new_token()
+    store.add_device_token(name, passwords.token_digest(token))
+    store.note("operator", "made a device's token", name)
+    return device_settings(name, token, given.host or config.device_host, config)
+
+
+def device_settings(name: str, token: str, host: str, config: Config) -> str:
+    """What goes into a device's files, for it to come by a token."""
+    home: dict[str, Any] = {"host": host, "port": config.device_port}
+    if not config.cert:
+        home["tls"] = False
+    if "/" in name:
+        home["path"] = "/" + name
+    files = {
+        "network.json": {"device": {"iam": name.replace("/", "-")}},
+        "app.json": {"home": home},
+        "secrets.json": {"home/token": token},
+    }
+    return "\n".join(f"{file}: {json.dumps(content)}" for file, content in files.items())
+
+
+def _device_revoke(store: Store, given: argparse.Namespace, config: Config) -> str:
+    if not store.revoke_device(given.name):
+        raise OrderError(f"there is no token of {given.name}")
+    store.note("operator", "revoked a device's tokens", given.name)
+    return f"{given.name} is let in no more"
+
+
+def _devices(store: Store, given: argparse.Namespace, config: Config) -> str:
+    return "\n".join(sorted(store.device_tokens()))
+
+
+def _user(store: Store, given: argparse.Namespace, config: Config) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.@-]{1,64}", given.name):
+        raise OrderError("a user's name has letters, digits, _, ., @ and -, 64 at most")
+    grant = _grant(given, admin=given.admin)
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    store.set_user(grant, passwords.password_hash(password))
+    store.note("operator", "made a user", detail=given.name)
+    return f"{given.name} may log in"
+
+
+def _user_remove(store: Store, given: argparse.Namespace, config: Config) -> str:
+    if not store.remove_user(given.name):
+        raise OrderError(f"there is no user {given.name}")
+    store.note("operator", "removed a user", detail=given.name)
+    return f"{given.name} may log in no more"
+
+
+def _users(store: Store, given: argparse.Namespace, config: Config) -> str:
+    return "\n".join(_shown(grant) for _, grant in store.users().values())
+
+
+def _page_token(store: Store, given: argparse.Namespace, config: Config) -> str:
+    expires = None if given.expires is None else time.time() + _duration(given.expires)
+    token = passwords.new_token()
+    store.add_page_token(_grant(given), passwords.token_digest(token), expires)
+    store.note("operator", "made a page token", detail=given.name)
+    return token
+
+
+def _page_token_remove(store: Store, given: argparse.Namespace, config: Config) -> str:
+    if not store.remove_page_token(given.name):
+        raise OrderError(f"there is no token {given.name}")
+    store.note("operator", "removed a page token", detail=given.name)
+    return f"the token {given.name} is void"
+
+
+def _page_tokens(store: Store, given: argparse.Namespace, config: Config) -> str:
+    lines = []
+    for grant, expires in store.page_tokens().values():
+        until = (
+            ""
+            if expires is None
+            else time.strftime(" until %Y-%m-%d %H:%M:%S", time.localtime(expires))
+        )
+        lines.append(_shown(grant) + until)
+    return "\n".join(lines)
+
+
+def _backup(store: Store, given: argparse.Namespace, config: Config) -> str:
+    store.backup(Path(given.file))
+    return f"{given.file} is a copy of {store.path}"
+
+
+def _audit(store: Store, given: argparse.Namespace, config: Config) -> str:
+    lines = []
+    for entry in reversed(store.audit(given.most)):
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+        parts = (at, entry.who, entry.what, entry.device, entry.detail)
+        lines.append("  ".join(part for part in parts if part))
+    return "\n".join(lines)
+
+
+def _grant(given: argparse.Namespace, admin: bool = False) -> Grant:
+    return Grant(
+        given.name,
+        grants.checked_devices(part.strip() for part in given.devices.split(",")),
+        grants.checked_verbs(part.strip() for part in given.verbs.split(",")),
+        admin,
+    )
+
+
+def _shown(grant: Grant) -> str:
+    admin = ", admin" if grant.admin else ""
+    return f"{grant.who}: {','.join(grant.verbs)} of {','.join(grant.devices)}{admin}"
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if found is None:
+        raise OrderError(f"{text} is no time, as 90m, 12h or 30d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+_ORDERS = {
+    "device-token": _device_token,
+    "device-revoke": _device_revoke,
+    "devices": _devices,
+    "user": _user,
+    "user-remove": _user_remove,
+    "users": _users,
+    "page-token": _page_token,
+    "page-token-remove": _page_token_remove,
+    "page-tokens": _page_tokens,
+    "backup": _backup,
+    "audit": _audit,
+}

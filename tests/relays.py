@@ -1,0 +1,110 @@
+"""Relays for the tests: in the tests' own process, and as a program."""
+
+import asyncio
+import contextlib
+import dataclasses
+import re
+import subprocess
+import sys
+import tempfile
+
+from relay.config import Config
+from relay.server import Relay
+
+from support import DEADLINE, ROOT
+
+READY = re.compile(
+    r"ready: devices at wss?://127\.0\.0\.1:(\d+)/, pages at https?://127\.0\.0\.1:(\d+)/"
+)
+COMMAND = (sys.executable, "-m", "relay")
+
+
+@dataclasses.dataclass
+class Running:
+    """A relay that runs: `close()` ends it before the context does."""
+
+    relay: Relay
+    data: str
+
+    def __getattr__(self, name):
+        return getattr(self.relay, name)
+
+    async def close(self):
+        relay, self.relay = self.relay, None
+        if relay is not None:
+            await relay.stop()
+            self.exchange = relay.exchange
+
+
+@contextlib.asynccontextmanager
+async def running(data=None, **settings):
+    """A relay of its own; `data` is its folder, a new one by default."""
+    with contextlib.ExitStack() as stack:
+        folder = data or stack.enter_context(tempfile.TemporaryDirectory())
+        settings = {"device_port": 0, "page_port": 0, "open_devices": True, **settings}
+        running = Running(Relay(Config(data=str(folder), **settings)), str(folder))
+        await running.start()
+        try:
+            yield running
+        finally:
+            await running.close()
+
+
+def device_uri(relay, name="pump-1"):
+    return f"ws://127.0.0.1:{relay.device_port}/{name}"
+
+
+def page_uri(relay, name="pump-1"):
+    return f"ws://127.0.0.1:{relay.page_port}/{name}"
+
+
+def web(relay, path="/"):
+    return f"http://127.0.0.1:{relay.page_port}{path}"
+
+
+async def until(condition, timeout=DEADLINE):
+    """Wait until a function gives something true, and return that."""
+    async with asyncio.timeout(timeout):
+        while not (found := condition()):
+            await asyncio.sleep(0.01)
+    return found
+
+
+class Program:
+    """The relay as `make relay` runs it."""
+
+    def __init__(self, data, *arguments):
+        self.data = data
+        ports = ("--device-port", "0", "--page-port", "0")
+        self._command = [*COMMAND, "--data", str(data), *ports, *arguments]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        found = READY.match(self.process.stdout.readline())
+        assert found, self.process.communicate()
+        self.device_port, self.page_port = int(found[1]), int(found[2])
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def order(self, *arguments, text=""):
+        """One of the program's orders, on the same data."""
+        return order(self.data, *arguments, text=text)
+
+
+def order(data, *arguments, text=""):
+    """What an order of the program prints."""
+    done = subprocess.run(
+        [*COMMAND, "--data", str(data), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        input=text,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
