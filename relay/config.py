@@ -44,6 +44,10 @@ class Config:
     page_queue: int = _setting(262_144, "bytes that wait for a page", 1024)
     device_rate: float = _setting(200.0, "messages a second from one device; 0: any number")
     page_rate: float = _setting(100.0, "messages a second from one page; 0: any number")
+    waiting_max: int = _setting(32, "commands that wait for one device", 1, 1000)
+    waiting_s: float = _setting(7 * 86400.0, "seconds that a command may wait at most", 1)
+    history_s: float = _setting(10.0, "seconds from a sample of a value to the next", 1, 3600)
+    history_days: float = _setting(30.0, "days that samples are kept", 0, 3650)
     answer_s: float = _setting(30.0, "seconds that a device has to answer", 0.1, 3600)
     ping_s: float = _setting(20.0, "seconds from ping to ping", 0.1, 3600)
 

@@ -7,7 +7,7 @@ the device remembers the last one, and does not do again what it has done (docs/
 import asyncio
 import logging
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from relay import wire
@@ -43,7 +43,9 @@ class Deliveries:
         self._most = most
         self._longest = longest
         self._mark = ""
+        self._stopped = False
         self._queues: dict[str, deque[Waiting]] = {}
+        self._adding: Counter[str] = Counter()
         self._delivered: dict[int, Delivered] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,6 +62,7 @@ class Deliveries:
 
     async def stop(self) -> None:
         """End; what waits stays."""
+        self._stopped = True
         tasks = [*self._under_way.values(), *self._tasks]
         for task in tasks:
             task.cancel()
@@ -96,17 +99,21 @@ class Deliveries:
             raise TooMuch("only a CMD may wait")
         if request.wait > self._longest:
             raise TooMuch(f"a command waits {self._longest:g} s at most")
-        queue = self._queues.setdefault(name, deque())
-        if len(queue) >= self._most:
-            raise TooMuch(f"{len(queue)} commands wait for {name} already")
+        if len(self._queues.get(name, ())) + self._adding[name] >= self._most:
+            raise TooMuch(f"{self._most} commands wait for {name} already")
         expires = self._exchange.now() + request.wait
         text = request.text()
-        number = await self._keeper(Store.add_waiting, name, text, who, expires)
+        self._adding[name] += 1
+        try:
+            number = await self._keeper(Store.add_waiting, name, text, who, expires)
+        finally:
+            self._adding[name] -= 1
+            if not self._adding[name]:
+                del self._adding[name]
         waiting = Waiting(number, name, text, who, expires)
         if delivered is not None:
             self._delivered[number] = delivered
-        # The queue may have ended meanwhile, with what was in it.
-        self._queues.setdefault(name, queue).append(waiting)
+        self._queues.setdefault(name, deque()).append(waiting)
         self._deliver(name)
         return waiting
 
@@ -128,8 +135,9 @@ class Deliveries:
 
         def delivered(keys: wire.Keys | None) -> None:
             if keys is None:
-                keys = {"error": f"{request.item} has not been delivered"}
-            page.link.send(wire.answer(number, {**keys, "delivered": True}))
+                page.link.send(wire.refusal(number, f"{request.item} has not been delivered"))
+            else:
+                page.link.send(wire.answer(number, {**keys, "delivered": True}))
 
         try:
             waiting = await self.add(page.device, request, page.grant.who, delivered)
@@ -163,7 +171,14 @@ class Deliveries:
         if self._queues.get(name) and name not in self._under_way:
             task = asyncio.create_task(self._run(name))
             self._under_way[name] = task
-            task.add_done_callback(lambda _: self._under_way.pop(name, None))
+            task.add_done_callback(lambda _: self._ended(name))
+
+    def _ended(self, name: str) -> None:
+        del self._under_way[name]
+        # For what came when the last one had just been delivered.
+        device = self._exchange.devices.get(name)
+        if device is not None and device.link is not None and not self._stopped:
+            self._deliver(name)
 
     async def _run(self, name: str) -> None:
         try:
@@ -192,6 +207,7 @@ class Deliveries:
         except StoreError as error:
             # It stays first in its queue, and the device knows that it has done it.
             log.error("%s", error)
+            await asyncio.sleep(RETRY)
 
     async def _end(self, waiting: Waiting, keys: wire.Keys | None) -> None:
         await self._keeper(Store.remove_waiting, waiting.number)

@@ -148,6 +148,7 @@ class Exchange:
 
     Attributes:
         devices: all that are connected, have pages, or are remembered.
+        answer_s: likewise.
         wait: called with a page and its request that may wait for the device; None without that.
     """
 
@@ -161,7 +162,7 @@ class Exchange:
         self.devices: dict[str, Device] = {}
         self.wait: Callable[[Page, wire.Request], None] | None = None
         self._watchers: list[Watcher] = []
-        self._answer_s = answer_s
+        self.answer_s = answer_s
         self._requests_max = requests_max
         self._devices_max = devices_max
         self._clock = clock
@@ -275,6 +276,13 @@ class Exchange:
             if not device.state or len(self.devices) > self._devices_max:
                 self.devices.pop(device.name, None)
 
+    def remember(self, name: str, state: wire.Keys, told_at: float, seen: float) -> None:
+        """Take the last state of a device from before the relay's restart."""
+        device = self._device(name)
+        device.state = {sys.intern(key): value for key, value in state.items()}
+        device.told_at = told_at
+        device.since = device.seen = seen
+
     def remove(self, name: str) -> None:
         """Forget a device's last state."""
         device = self.devices.get(name)
@@ -376,7 +384,7 @@ class Exchange:
             answered({})
             return True
         self._last_number += 1
-        asked = _Asked(device, self._clock() + self._answer_s, answered)
+        asked = _Asked(device, self._clock() + self.answer_s, answered)
         key: int | str = number or self._last_number
         self._asked[key] = asked
         device.asked += 1

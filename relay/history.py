@@ -42,29 +42,28 @@ class History:
         self.interval = interval
         self._days = days
         self._new: dict[tuple[str, str], tuple[float, float]] = {}
-        self._keys: dict[str, int] = {}
+        self._counts: dict[str, int] = {}  # of these, by device
         self._last = exchange.now()
         exchange.watch(self)
 
     # What the exchange tells
 
     def joined(self, device: Device) -> None:
-        self._keys.pop(device.name, None)
+        pass
 
     def left(self, device: Device) -> None:
-        self._keys.pop(device.name, None)
+        pass
 
     def changed(self, device: Device, keys: wire.Keys) -> None:
-        now = device.seen
+        name = device.name
         for key, value in keys.items():
-            if not is_sampled(key, value):
-                continue
-            if (device.name, key) not in self._new:
-                if len(self._new) >= WAITING_MAX or sum(map(_is_number, device.state.values())) > (
-                    KEYS_MAX
-                ):
-                    continue
-            self._new[device.name, key] = now, float(value)
+            if is_sampled(key, value):
+                if (name, key) not in self._new:
+                    count = self._counts.get(name, 0)
+                    if count >= KEYS_MAX or len(self._new) >= WAITING_MAX:
+                        continue
+                    self._counts[name] = count + 1
+                self._new[name, key] = device.seen, float(value)
 
     # Writing
 
@@ -81,6 +80,7 @@ class History:
             StoreError: it can't be written; it is written the next time then.
         """
         new, self._new = self._new, {}
+        self._counts.clear()
         rows = [(device, key, time, value) for (device, key), (time, value) in new.items()]
         if not rows:
             return
@@ -101,7 +101,8 @@ class History:
     async def chart(
         self, device: str, key: str, since: float, until: float, points: int
     ) -> list[tuple[float, float]]:
-        """(time, mean) of at most so many equal parts of a time, those without a sample left out."""
+        """(time, mean) of so many equal parts of a time at most; those without a sample are left
+        out."""
         points = max(1, min(points, POINTS_MAX))
         step = max((until - since) / points, self.interval)
         rows = await self._keeper(Store.means, device, key, since, until, step)
@@ -124,6 +125,5 @@ def is_sampled(key: str, value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    # A whole number of JSON may be larger than any that can be kept.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

@@ -2,6 +2,7 @@
 own page below `/d/<name>/`, and who may log in."""
 
 import asyncio
+import gzip
 import json
 import logging
 import ssl
@@ -16,6 +17,7 @@ from aiohttp import WSMsgType, web
 from relay import frozen, names, wire
 from relay.access import COOKIE, SESSION_SECONDS, Access, Refused, TooMany
 from relay.config import Config
+from relay.deliveries import TooMuch
 from relay.exchange import (
     POLICY_VIOLATION,
     SERVICE_RESTART,
@@ -26,10 +28,12 @@ from relay.exchange import (
 )
 from relay.grants import Grant
 from relay.links import Full, Pace, Places
+from relay.store import StoreError
 
 NO_STORE = {"Cache-Control": "no-store"}
 
 WWW = Path(__file__).parent / "www"
+SHARED = Path(__file__).parents[1] / "frozen_www"
 PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -142,16 +146,13 @@ class Pages:
                 web.get("/login", self._login_page),
                 web.post("/login", self._login),
                 web.post("/logout", self._logout),
-                web.static("/static", WWW / "static"),
+                web.get("/static/{file:[a-z]+[.](css|js|svg)}", self._file),
                 web.get(r"/d/{name:.+?}/ws", self._own_socket),
                 web.get(r"/d/{name:.+?}/static/{file:.+}", self._own_file),
                 web.get(r"/d/{name:.+?}/api/session", self._own_session),
                 web.get(r"/d/{name:.+?}/api/state", self._own_state),
                 web.post(r"/d/{name:.+?}/api/command", self._own_command),
                 web.get(r"/d/{name:.+?}/login", self._own_login),
-                web.get(r"/d/{name:.+?}/{rest:api/.*}", self._own_nothing),
-                web.get(r"/d/{name:.+?}/", self._own_page),
-                web.get(r"/d/{name:.+}", self._own_folder),
             ]
         )
 
@@ -161,8 +162,15 @@ class Pages:
         Raises:
             OSError: the address can't be had.
         """
-        # Last: any other name is a device's.
-        self.app.add_routes([web.get(r"/{name:.*}", self._device_socket)])
+        # Last: what is left of a device's page, and then any other name is a device's.
+        self.app.add_routes(
+            [
+                web.get(r"/d/{name:.+?}/{rest:api/.*}", self._own_nothing),
+                web.get(r"/d/{name:.+?}/", self._own_page),
+                web.get(r"/d/{name:.+}", self._own_folder),
+                web.get(r"/{name:.*}", self._device_socket),
+            ]
+        )
         self._runner = web.AppRunner(
             self.app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT, handle_signals=False
         )
@@ -204,7 +212,10 @@ class Pages:
             return answer({"error": str(error)}, HTTPStatus.UNAUTHORIZED)
         except names.BadName as error:
             return answer({"error": str(error)}, HTTPStatus.NOT_FOUND)
-        except (TooMany, Full) as error:
+        except StoreError as error:
+            log.error("%s", error)
+            return answer({"error": "the relay can't keep this now"}, 507)
+        except (TooMany, Full, TooMuch) as error:
             return answer({"error": str(error)}, HTTPStatus.TOO_MANY_REQUESTS)
         except (asyncio.CancelledError, ConnectionError):
             raise
@@ -312,6 +323,17 @@ class Pages:
 
         return _Linked(self._links, link, still)
 
+    # Files
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["file"]
+        # The look of the devices' page, its helpers, and the library of its charts are shared.
+        for folder in (WWW, SHARED):
+            if (folder / "static" / name).is_file():
+                headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+                return web.FileResponse(folder / "static" / name, headers=headers)
+        return self._asset(request, "static/" + name)
+
     # A device's own page
 
     async def _own_folder(self, request: web.Request) -> web.StreamResponse:
@@ -333,7 +355,10 @@ class Pages:
             raise web.HTTPNotFound
         if asset.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": asset.etag})
-        return web.Response(body=asset.body, headers=asset.headers)
+        if asset.headers.get("Content-Encoding") != "gzip" or _takes_gzip(request):
+            return web.Response(body=asset.body, headers=asset.headers)
+        headers = {key: asset.headers[key] for key in asset.headers if key != "Content-Encoding"}
+        return web.Response(body=gzip.decompress(asset.body), headers=headers)
 
     async def _own_session(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -461,6 +486,10 @@ def page_file(name: str) -> web.FileResponse:
 def answer(values: wire.Keys, status: int = HTTPStatus.OK) -> web.Response:
     """A response of JSON that nobody keeps."""
     return web.json_response(values, status=status, headers=NO_STORE, dumps=json.dumps)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    return "gzip" in request.headers.get("Accept-Encoding", "")
 
 
 def _wants_page(request: web.Request) -> bool:

@@ -8,14 +8,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from relay.access import Access
+from relay.alerts import Alerts
+from relay.api import Api
 from relay.config import Config, ConfigError
+from relay.deliveries import Deliveries
 from relay.devices import Devices
 from relay.exchange import Exchange
+from relay.fleet import Fleet
+from relay.history import History
 from relay.pages import Pages
 from relay.store import Keeper, Store, StoreError
 
 # Seconds from one look at what has waited too long, or has changed in the database, to the next.
 TICK = 1.0
+
+# Seconds from one deletion of what is too old to the next.
+TRIM = 3600.0
 
 log = logging.getLogger("relay")
 
@@ -28,6 +36,7 @@ class Relay:
 
     Attributes:
         exchange: who is connected.
+        deliveries: what waits for devices.
         device_port, page_port: where it listens, also where the configuration says 0.
     """
 
@@ -39,6 +48,20 @@ class Relay:
         self._devices = Devices(config, self.exchange, self._access)
         self._pages = Pages(config, self.exchange, self._access)
         self._access.on_change = self._check
+        keeper = self._keeper
+        self._fleet = Fleet(self.exchange, keeper)
+        self._history = History(self.exchange, keeper, config.history_s, config.history_days)
+        self.deliveries = Deliveries(self.exchange, keeper, config.waiting_max, config.waiting_s)
+        self._alerts = Alerts(self.exchange, keeper)
+        self._api = Api(
+            self._pages,
+            self.exchange,
+            self._fleet,
+            self._history,
+            self.deliveries,
+            self._alerts,
+            keeper,
+        )
         self._ticking: asyncio.Task[None] | None = None
 
     @property
@@ -60,6 +83,8 @@ class Relay:
         try:
             secure = _secure(self._config)
             await self._access.load()
+            for part in (self._fleet, self.deliveries, self._alerts):
+                await part.start()
             await self._devices.start(secure)
             await self._pages.start(secure)
         except BaseException:
@@ -74,6 +99,11 @@ class Relay:
             await asyncio.gather(self._ticking, return_exceptions=True)
             self._ticking = None
         await asyncio.gather(self._devices.stop(), self._pages.stop())
+        await self.deliveries.stop()
+        await self._alerts.stop()
+        await self._fleet.stop()
+        with contextlib.suppress(StoreError):
+            await self._history.write()
         self._keeper.close()
 
     def _check(self) -> None:
@@ -81,13 +111,29 @@ class Relay:
         self._pages.check()
 
     async def _tick(self) -> None:
+        trimmed = 0.0
         while True:
             await asyncio.sleep(TICK)
             self.exchange.tick()
-            try:
-                await self._access.reload()
-            except StoreError as error:
-                log.error("%s", error)
+            self._api.tick()
+            parts = [
+                self._access.reload,
+                self._fleet.tick,
+                self._history.tick,
+                self.deliveries.tick,
+                self._alerts.tick,
+            ]
+            if self.exchange.now() - trimmed > TRIM:
+                trimmed = self.exchange.now()
+                parts.append(self._history.trim)
+            for part in parts:
+                try:
+                    await part()
+                except StoreError as error:
+                    # As with a full disk: what can go on does.
+                    log.error("%s", error)
+                except Exception:
+                    log.exception("%s failed", part)
 
 
 def _secure(config: Config) -> ssl.SSLContext | None:

@@ -362,7 +362,8 @@ class Store:
         """The keys of a device that have a history."""
         # One step of the index for each key, not one for each sample.
         rows = self._db.execute(
-            "WITH RECURSIVE found(key) AS (SELECT MIN(key) FROM sample WHERE device = ?1 UNION ALL "
+            "WITH RECURSIVE found(key) AS ("
+            "SELECT MIN(key) FROM sample WHERE device = ?1 UNION ALL "
             "SELECT (SELECT MIN(key) FROM sample WHERE device = ?1 AND key > found.key) "
             "FROM found WHERE found.key IS NOT NULL) SELECT key FROM found WHERE key IS NOT NULL",
             (device,),

@@ -6,6 +6,7 @@ device that is away is kept for it. See docs/protocol.md and docs/relay.md.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,33 @@ class Request:
         return json.dumps(request, ensure_ascii=False, separators=(",", ":"))
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+# RFC 8259 section 6: no NaN and no infinity, which no browser would read.
+_decode = json.JSONDecoder(parse_float=_finite, parse_constant=_no_number).decode
+
+
+def loads(message: str | bytes) -> Any:
+    """What a message says in JSON.
+
+    Raises:
+        ValueError: it isn't JSON.
+    """
+    try:
+        return _decode(message if isinstance(message, str) else message.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def parse(message: str | bytes) -> Request:
     """The request in a message.
 
@@ -60,8 +88,8 @@ def parse(message: str | bytes) -> Request:
         BadRequest: it is none.
     """
     try:
-        found = json.loads(message)
-    except (ValueError, RecursionError) as error:
+        found = loads(message)
+    except ValueError as error:
         raise BadRequest(f"message is not JSON ({error})") from None
     if not isinstance(found, list):
         raise BadRequest('message is not a list like ["GET", "wifi", []]')
@@ -109,8 +137,8 @@ def keys_of(message: str | bytes) -> Keys | None:
     if not message or message[0] not in ("{", ord("{")):
         return None
     try:
-        found = json.loads(message)
-    except (ValueError, RecursionError):
+        found = loads(message)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 import re
 import subprocess
 import sys
 import tempfile
 
+import aiohttp
 from relay.config import Config
 from relay.server import Relay
 
@@ -60,6 +62,24 @@ def page_uri(relay, name="pump-1"):
 
 def web(relay, path="/"):
     return f"http://127.0.0.1:{relay.page_port}{path}"
+
+
+async def told(connection):
+    """The next message of a connection."""
+    return json.loads(await connection.recv())
+
+
+async def post(relay, path, body="", method="POST"):
+    """The status of an answer and what it says."""
+    async with aiohttp.ClientSession() as session:
+        text = body if isinstance(body, str) else json.dumps(body)
+        async with session.request(method, web(relay, path), data=text) as response:
+            return response.status, await response.json()
+
+
+async def get(relay, path):
+    """The status of an answer and what it says."""
+    return await post(relay, path, method="GET")
 
 
 async def until(condition, timeout=DEADLINE):

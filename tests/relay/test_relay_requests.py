@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from relays import device_uri, page_uri, running, until
+from relays import device_uri, page_uri, running, told, until
 
 V1 = {"subprotocols": ["websock.v1"]}
 STATE = {"uptime": 5, "iam": "pump-1", "dev": "tester", "tank/value": 7, "wifi/net/reason": "x"}
@@ -15,10 +15,6 @@ STATE = {"uptime": 5, "iam": "pump-1", "dev": "tester", "tank/value": 7, "wifi/n
 
 def device(relay, name="pump-1", **options):
     return connect(device_uri(relay, name), **{**V1, **options})
-
-
-async def told(connection):
-    return json.loads(await connection.recv())
 
 
 async def asked(device):
@@ -85,7 +81,8 @@ async def test_who_asks_without_an_id_gets_no_empty_answer():
         ('["GET", "x", [], 3, 4]', {"id": 3, "error": "the options must be"}),
         ('["GET", "x", [], 3, {"until": 1}]', {"id": 3, "error": "the options must be"}),
         ('["CMD", "x", [], 3, {"wait": "long"}]', {"id": 3, "error": "wait must be"}),
-        ('["CMD", "x", [], 3, {"wait": NaN}]', {"id": 3, "error": "wait must be"}),
+        ('["CMD", "x", [], 3, {"wait": NaN}]', {"error": "message is not JSON"}),
+        ('["CMD", "x", [1e999]]', {"error": "message is not JSON"}),
     ],
 )
 async def test_a_bad_request_is_told_to_its_sender_alone(message, answer):

@@ -131,13 +131,15 @@ class Home:
 
     def network_changed(self):
         """Take note that the station or Ethernet has come up, or is down."""
+        connection = self.connection
+        transport = None if connection is None else connection.transport
         if self._online():
-            self._arrived.set()
-        elif self.connection is not None:
+            # A further network is no reason to hurry when this connection ends some day.
+            if transport is None:
+                self._arrived.set()
+        elif transport is not None:
             # It would take a ping without an answer to notice.
-            transport = self.connection.transport
-            if transport is not None:
-                transport.abort()
+            transport.abort()
 
     async def _serve(self, connection):
         from websockets import WebSocketException
