@@ -426,7 +426,7 @@ class Pages:
             cookie = await self._access.log_in(name, password, request.remote or "")
         except Refused as error:
             log.warning("login of %r refused, from %s", name[:40], request.remote)
-            return answer({"error": str(error)}, HTTPStatus.FORBIDDEN)
+            return answer({"error": str(error)}, HTTPStatus.UNAUTHORIZED)
         response = answer({"user": name})
         response.set_cookie(
             COOKIE,

@@ -96,7 +96,7 @@ class Program:
     def __init__(self, data, *arguments):
         self.data = data
         ports = ("--device-port", "0", "--page-port", "0")
-        self._command = [*COMMAND, "--data", str(data), *ports, *arguments]
+        self._command = [*COMMAND, "--data", str(data), *ports, *map(str, arguments)]
         self.start()
 
     def start(self):
@@ -106,6 +106,7 @@ class Program:
         found = READY.match(self.process.stdout.readline())
         assert found, self.process.communicate()
         self.device_port, self.page_port = int(found[1]), int(found[2])
+        self.http = f"http://127.0.0.1:{self.page_port}"
 
     def kill(self):
         self.process.kill()

@@ -202,7 +202,7 @@ async def test_guesses_are_limited(tmp_path, monkeypatch):
     async with running(tmp_path) as relay, browser() as session:
         for name in ("ann", "nobody", "ann", "\0", "x" * 1000):
             status, answer = await logged_in(session, relay, name, "wrong password")
-            assert (status, answer) == (403, {"error": "the name or the password is wrong"})
+            assert (status, answer) == (401, {"error": "the name or the password is wrong"})
         status, answer = await logged_in(session, relay)
         assert status == 429 and "try again" in answer["error"]
         monkeypatch.setattr(access, "ATTEMPTS_SECONDS", 0)
