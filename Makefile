@@ -62,7 +62,7 @@ oom: host-failing ## Fail every allocation of the device once, and every two; AR
 conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
 	@$(PYTHON) tests/conformance/run.py $(ARGS)
 
-relay: ## Run the relay, where devices that phone home and pages meet; ARGS="--page-port 8000"
+relay: assets ## Run the relay, where devices and pages meet; ARGS="--page-port 8000"
 	@$(PYTHON) ci/environment.py build/venv-relay relay/requirements.txt
 	@exec build/venv-relay/bin/python -m relay $(ARGS)
 

@@ -10,9 +10,9 @@ import sys
 import tempfile
 
 import aiohttp
+
 from relay.config import Config
 from relay.server import Relay
-
 from support import DEADLINE, ROOT
 
 READY = re.compile(

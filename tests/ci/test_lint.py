@@ -19,7 +19,7 @@ TOOLS = Path(sysconfig.get_path("scripts"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 REQUIREMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in ("ci", "tests")
+    for folder in ("ci", "relay", "tests")
     for path in (ROOT / folder).glob("*.in")
 )
 
@@ -161,7 +161,7 @@ def renovate():
 def test_renovate_knows_every_requirements_file():
     patterns = renovate()["pip-compile"]["managerFilePatterns"]
     files = [path.removesuffix(".in") + ".txt" for path in REQUIREMENTS]
-    assert len(files) == 4
+    assert len(files) == 5
     for file in files:
         assert any(re.search(pattern.strip("/"), file) for pattern in patterns), file
 

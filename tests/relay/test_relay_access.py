@@ -8,13 +8,13 @@ import time
 
 import aiohttp
 import pytest
-from relay.grants import Grant
-from relay.store import Store
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from certificates import Authority
 from relay import access, passwords
+from relay.grants import Grant
+from relay.store import Store
 from relays import device_uri, order, page_uri, running, until, web
 
 PASSWORD = "correct horse battery"

@@ -7,12 +7,12 @@ import sqlite3
 import subprocess
 
 import pytest
-from relay.config import Config, ConfigError, load
-from relay.store import FILE
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from command_client import Page
+from relay.config import Config, ConfigError, load
+from relay.store import FILE
 from relays import COMMAND, Program, page_uri
 from support import DEADLINE, ROOT
 
