@@ -2,14 +2,15 @@
 // commands. An element that shows a key names it in data-key.
 
 import { startBackup } from "./backup.js";
-import { command, connection, onRender, online, render, state } from "./device.js";
+import { ageOf, command, connection, onRender, online, render, state } from "./device.js";
 import { startDiagnostics } from "./diagnostics.js";
-import { askFirst, asNumber, asText, byId, setBadge, setText } from "./dom.js";
+import { asAge, askFirst, asNumber, asText, byId, setBadge, setText } from "./dom.js";
 import { startInterfaces } from "./interfaces.js";
 import { startKeeping } from "./open.js";
 import { startSettings } from "./settings.js";
 import { startSetup } from "./setup.js";
 import { startWifi } from "./wifi.js";
+import { inWords } from "./words.js";
 
 // Actions that ask first, in place
 
@@ -34,7 +35,24 @@ byId("restart-now").addEventListener("click", () => {
   command("reboot", [], document.querySelector("#restart .note"));
 });
 
+byId("home-now").addEventListener("click", () => {
+  command("phone_home", [], document.querySelector("#card-home .note"));
+});
+
 // The state on the page
+
+function renderHome() {
+  const away = Boolean(state["home/url"]) && !state["home/connected"];
+  const retryAt = state["home/retry_at"];
+  const reason = asText(state["home/reason"]);
+  byId("home-problem").hidden = !(away && reason);
+  setText(byId("home-reason"), inWords(reason));
+  byId("home-now").hidden = !(away && retryAt !== undefined);
+  const left = retryAt === undefined ? 0 : -ageOf(retryAt);
+  setText(byId("home-retry"), left > 0 ? `trying again in ${asAge(left)}` : "");
+}
+
+setInterval(renderHome, 1000);
 
 function renderState() {
   for (const element of document.querySelectorAll("[data-key]")) {
@@ -50,6 +68,7 @@ function renderState() {
   setText(byId("signal"), signal === undefined ? "–" : `${asNumber(signal)} dBm`);
   if (state.host) byId("host").href = `http://${state.host}/`;
   setText(byId("version"), (state.version ?? "").split("+")[0]);
+  renderHome();
   document.title = state.iam || "Device";
   byId("recovery").hidden = !state.recovery;
   byId("reset-access").hidden = !(state.recovery ?? "").startsWith("safe mode");

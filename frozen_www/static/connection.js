@@ -129,8 +129,8 @@ export class Connection {
   }
 
   /** False when it is too late: a socket that is closing takes messages and drops them. */
-  send(verb, item, args) {
-    if (!this.transmit(verb, item, args)) return false;
+  send(verb, item, args, id) {
+    if (!this.transmit(verb, item, args, id)) return false;
     // Not every command has an answer, but who is there answers a question.
     if (!this.asked && !this.polling) this.after(COMMAND_MAX, () => this.check());
     return true;
@@ -163,14 +163,15 @@ export class Connection {
     }
   }
 
-  transmit(verb, item, args) {
+  /** With an `id` the answer has it. */
+  transmit(...request) {
+    const body = JSON.stringify(request.filter((each) => each !== undefined));
     if (this.polling) {
-      const body = JSON.stringify([verb, item, args]);
       this.exchange("api/command", { method: "POST", body });
       return true;
     }
     if (!this.online || this.socket.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify([verb, item, args]));
+    this.socket.send(body);
     return true;
   }
 }

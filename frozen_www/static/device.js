@@ -11,15 +11,16 @@ const LOG_LINES = 200;
 export let state = {};
 
 let stale = true; // what is shown is from before this connection
-let answerTo = null; // the note beside the last command: the device's error answer belongs there
+let answerTo = null; // the note beside the last command: what goes wrong with it later belongs there
 let lastLogged = ""; // the newest line that was fetched of the device's log
 let bootTime = 0; // when the device started, by this browser's clock
 const infos = new Set(); // what came as info since then, and is in that log too
 const events = new Map(); // key that passes once -> what takes its value
 const renderers = []; // called after each change
-const requests = []; // {key, resolve, reject} of those that wait for an answer
+const requests = new Map(); // id -> {key, note, resolve, reject} of those that wait for an answer
+let lastId = 0;
 
-/** `take(value, keys)` gets the value of a key that is no state. */
+/** `take(value, keys, asked)` gets the value of a key that is no state. */
 export const on = (key, take) => events.set(key, take);
 
 /** Called after each change of the state or the connection. */
@@ -56,25 +57,30 @@ export const plain = (text) => inWords(text.replace(/^[a-z]+(_[a-z]+)*: /, ""));
 export function command(item, args, note) {
   setNote(note, "");
   answerTo = note;
-  return connection.send("CMD", item, args);
+  return ask("CMD", item, args, { note });
+}
+
+function ask(verb, item, args, asked) {
+  if (!connection.send(verb, item, args, ++lastId)) return false;
+  requests.set(lastId, asked);
+  return true;
 }
 
 /** Asks the device; gives the value of `key` in its answer. Fails with an Error that has `field`. */
 export function request(verb, item, args, key) {
   return new Promise((resolve, reject) => {
-    if (connection.send(verb, item, args)) requests.push({ key, resolve, reject });
-    else reject(new Error(OFFLINE));
+    if (!ask(verb, item, args, { key, resolve, reject })) reject(new Error(OFFLINE));
   });
 }
 
-function takeError(text, keys) {
-  const waiting = requests.shift();
-  if (waiting) {
-    waiting.reject(Object.assign(new Error(plain(text)), { field: keys.field }));
+function takeError(text, keys, asked) {
+  if (asked?.reject) {
+    asked.reject(Object.assign(new Error(plain(text)), { field: keys.field }));
     return;
   }
   log(text, "error");
-  if (answerTo) setNote(answerTo, plain(text), true);
+  const note = asked ? asked.note : answerTo;
+  if (note) setNote(note, plain(text), true);
 }
 
 /** The device's own log ("12.3 info text", uptime in s), without what is on the page already. */
@@ -94,7 +100,7 @@ function takeInfo(text) {
 }
 
 on("info", (value) => takeInfo(asText(value)));
-on("error", (value, keys) => takeError(asText(value), keys));
+on("error", (value, keys, asked) => takeError(asText(value), keys, asked));
 on("field", () => {});
 on("saved", () => {});
 on("log", takeLog);
@@ -110,29 +116,28 @@ function setTime(known) {
     connection.send("CMD", "set_time", [now]);
 }
 
-function answer(key, value) {
-  const index = requests.findIndex((each) => each.key === key);
-  if (index < 0) return false;
-  requests.splice(index, 1)[0].resolve(value);
-  return true;
-}
-
 /** What passes without a change of anything that is rendered. */
 const isPassing = (key) => key === "info" || key.endsWith("/msg");
 
 function takeKeys(keys) {
+  const { id, ...rest } = keys;
+  const asked = requests.get(id);
+  requests.delete(id);
+  if (asked?.resolve && !("error" in rest)) {
+    asked.resolve(rest[asked.key]);
+    return;
+  }
   if (stale) state = {};
   stale = false;
-  for (const [key, value] of Object.entries(keys)) {
+  for (const [key, value] of Object.entries(rest)) {
     const take = events.get(key);
-    if (answer(key, value)) continue;
-    if (take) take(value, keys);
+    if (take) take(value, rest, asked);
     else if (key.endsWith("/msg")) events.get("msg")(value, key.slice(0, -4));
     else if (value === null) delete state[key];
     else state[key] = value;
   }
   // A serial line brings a thousand messages a second.
-  if (!Object.keys(keys).every(isPassing)) render();
+  if (!Object.keys(rest).every(isPassing)) render();
 }
 
 /** A handshake that fails may be one without a session, which a script is not told. */
@@ -166,7 +171,8 @@ export const connection = new Connection(address.href, {
   },
   close(reason) {
     log(reason, "error");
-    for (const each of requests.splice(0)) each.reject(new Error(reason));
+    for (const { reject } of requests.values()) reject?.(new Error(reason));
+    requests.clear();
     render();
   },
   failed: askForLogin,

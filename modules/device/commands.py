@@ -81,6 +81,7 @@ _ITEMS = (
     ("CMD", "forget_sta", "forget_sta", 1, 1, _SETTINGS),
     ("CMD", "order_sta", "order_sta", 1, 1, _SETTINGS),
     ("CMD", "reboot", "reboot", 0, 0, _CONTROL),
+    ("CMD", "phone_home", "phone_home", 0, 0, _CONTROL),
     ("GET", "config", "get_config", 0, 1, _SETTINGS),
     ("CMD", "set", "set_fields", 1, 2, _SETTINGS),
     ("CMD", "factory_reset", "factory_reset", 0, 1, _ADMIN),
@@ -115,15 +116,17 @@ class Commands:
         equipment: the `equipment.Equipment`.
         reboot: called to restart the device, after its clients were told.
         apply: called with the former values of fields that have changed, by their paths.
+        home: called for the `net.home.Home`, None without one.
     """
 
-    def __init__(self, hub, config, wifi, equipment, reboot, apply):
+    def __init__(self, hub, config, wifi, equipment, reboot, apply, home):
         self._hub = hub
         self._config = config
         self._wifi = wifi
         self._equipment = equipment
         self._restart = reboot
         self._apply = apply
+        self._home = home
         self._done = None, None  # id and answer of the last request that may come twice
 
     async def handle(self, client, message, right, repeats=False):
@@ -396,6 +399,12 @@ class Commands:
     async def _reboot(self, client):
         self._hub.info("Rebooting")
         self._restart()
+
+    async def _phone_home(self, client):
+        home = self._home()
+        if home is None:
+            raise CommandError("phone_home: there is no relay: set home/host")
+        home.phone_now()
 
     async def _factory_reset(self, client, what="everything"):
         if what == "access":

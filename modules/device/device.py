@@ -157,7 +157,9 @@ class Device:
 
             self.home = Home(config, self.hub, self._handle_relay, self._online)
         else:
-            self.hub.update({"home/url": "", "home/connected": False})
+            off = {"home/url": "", "home/connected": False}
+            off["home/reason"] = off["home/retry_at"] = None
+            self.hub.update(off)
 
     def _listen(self, server, name, default=False):
         # At the address and port of its section, or of the defaults; None where that fails.
@@ -202,7 +204,13 @@ class Device:
             from .commands import Commands
 
             self._commands = Commands(
-                self.hub, self.config, self.wifi, self.equipment, self._reboot, self.use_settings
+                self.hub,
+                self.config,
+                self.wifi,
+                self.equipment,
+                self._reboot,
+                self.use_settings,
+                lambda: self.home,
             )
         await self._commands.handle(client, message, right or client.request.right, repeats)
 

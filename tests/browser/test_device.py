@@ -9,6 +9,7 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from browser.page import NAMED, ask, card, log, record_sockets, row, status, stop_time
+from support import free_port
 
 
 @pytest.mark.image(files=NAMED)
@@ -129,6 +130,31 @@ def test_phone_home_shows_the_relay(make_image, open_page):
         page = open_page(make_image(files={"app.json": {"home": home}}))
         expect(card(page, "Phone home").locator(".badge")).to_have_text("Connected")
         expect(row(page, "Phone home", "Address")).to_contain_text(f"127.0.0.1:{home['port']}")
+
+
+def test_phone_home_says_what_is_wrong_and_tries_when_asked(make_image, open_page):
+    home = {"host": "127.0.0.1", "port": free_port()}
+    page = open_page(make_image(files={"app.json": {"home": home}}))
+    box = card(page, "Phone home")
+    expect(box.locator(".badge")).to_have_text("Not connected")
+    expect(row(page, "Phone home", "Problem")).to_contain_text("nothing answers at that port")
+    expect(row(page, "Phone home", "Problem")).to_contain_text("trying again in")
+    with serve(lambda relay: relay.wait_closed(), "127.0.0.1", home["port"]) as relay:
+        threading.Thread(target=relay.serve_forever).start()
+        box.get_by_role("button", name="Try now").click()
+        expect(box.locator(".badge")).to_have_text("Connected")
+        expect(row(page, "Phone home", "Problem")).to_be_hidden()
+        expect(box.get_by_role("button", name="Try now")).to_be_hidden()
+
+
+def test_an_error_stands_beside_what_it_is_about(image, open_page):
+    page = open_page(image, before=record_sockets)
+    page.get_by_role("button", name="Add interface…").click()
+    # Somebody's command fails first: its answer is not that of the form.
+    page.evaluate("""() => sockets.at(-1).send('["CMD", "start_interface", ["none"], "other"]')""")
+    page.get_by_label("Kind").wait_for()
+    expect(page.get_by_label("Kind").locator("option")).not_to_have_count(0)
+    expect(log(page)).to_contain_text("unknown interface 'none'")
 
 
 def test_log_keeps_the_newest_200_lines(image, open_page):

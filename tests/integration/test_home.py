@@ -387,6 +387,64 @@ async def test_name_that_cannot_be_resolved(make_image):
         assert page.state["home/connected"] is False
 
 
+async def test_relays_by_preference(make_image):
+    second, first = Relay(), Relay()
+    async with second:
+        hosts = f"127.0.0.1:{first.port}, 127.0.0.1"
+        files = settings(second.port, host=hosts)
+        files.update(with_constants(files["app.json"], {"device.net.home": {"RETRY_FIRST": 1}}))
+        image = make_image(files=files)
+        await second.device()
+        async with Page(image.ws) as page:
+            await page.reaches({"home/connected": True})
+            assert page.state["home/url"] == f"ws://127.0.0.1:{second.port}/bench-7"
+            # When it has to come again it begins with the first.
+            async with first:
+                await second.stop()
+                await first.device()
+                url = f"ws://127.0.0.1:{first.port}/bench-7"
+                await page.reaches({"home/connected": True, "home/url": url})
+
+
+async def test_why_there_is_no_connection_and_when_it_is_tried_again(make_image):
+    relay = Relay()
+    image = make_image(files=settings(relay.port))
+    async with Page(image.ws) as page:
+        await page.reaches({"home/reason": "[Errno 111] ECONNREFUSED"})
+        assert page.state["home/retry_at"] > 0
+        async with relay:
+            # Somebody is in a hurry.
+            await page.send("CMD", "phone_home")
+            await relay.device()
+            await page.reaches({"home/connected": True, "home/reason": None})
+            assert page.state["home/retry_at"] is None
+            await relay.stop()
+            await page.reaches({"home/connected": False})
+            assert page.state["home/reason"] == "closed by the relay (1001)"
+        # Without a relay there is none to phone.
+        await page.send("CMD", "set", [{"home/host": ""}])
+        await page.reaches({"home/url": "", "home/retry_at": None, "home/reason": None})
+        assert "there is no relay" in await page.refused("CMD", "phone_home")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, "the relay refuses the token (401)"),
+        (403, "the relay refuses the token (403)"),
+        (503, "the relay refuses the connection (503)"),
+    ],
+)
+async def test_a_relay_that_refuses_says_so_on_the_page(make_image, status, reason):
+    def refuse(connection, request):
+        return connection.respond(status, "no\n")
+
+    async with serve(lambda connection: None, "127.0.0.1", 0, process_request=refuse) as server:
+        image = make_image(files=settings(server.sockets[0].getsockname()[1]))
+        async with Page(image.ws) as page:
+            await page.reaches({"home/reason": reason, "home/connected": False})
+
+
 async def test_another_relay_is_phoned_at_once(make_image):
     async with Relay() as relay, Relay() as other:
         image = make_image(files=settings(relay.port))

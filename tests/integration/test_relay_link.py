@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+import pytest
 from websockets.asyncio.server import serve
 
 from command_client import Page, Protocol
@@ -155,3 +156,67 @@ async def test_events_that_a_relay_is_too_slow_for_are_dropped_and_counted(make_
             device.connection.transport.resume_reading()
             await device.reaches({"fake_interface/running": False})
             assert 0 < device.count("fake_interface/msg") < sent
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"\x00\xff" * 100,
+        "[" * 4000,
+        '["CMD", "send_message", ["x"], 1, 2]',
+        '{"id": 1}',
+        '["GET", "state", [], {"a": 1}]',
+        "x" * 9000,
+        "\x00",
+    ],
+    ids=lambda lie: repr(lie[:20]),
+)
+async def test_a_relay_that_talks_nonsense(make_image, lie):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay))
+        device = await relay.device()
+        await device.receive()
+        await device.connection.send(lie)
+        async with Page(image.ws) as page:
+            await page.round_trip()
+            if len(lie) > 8192:
+                # RFC 6455 section 7.4.1: too big; it comes again.
+                assert await device.closed() == 1009
+                device = await relay.device()
+                await device.receive()
+            else:
+                assert "error" in await device.receive()
+            await device.send("GET", "hal", [], 5)
+            assert "hal" in (await answer(device, 5))[0]
+
+
+async def test_a_relay_that_closes_at_once_is_not_hammered(make_image):
+    arrivals = []
+
+    async def leave(connection):
+        arrivals.append(asyncio.get_running_loop().time())
+
+    async with serve(leave, "127.0.0.1", 0, subprotocols=["websock.v1"]) as server:
+        home = {"host": "127.0.0.1", "port": server.sockets[0].getsockname()[1]}
+        image = make_image(files={"app.json": {"home": home}})
+        async with Page(image.ws) as page:
+            await page.reaches({"home/reason": "closed by the relay (1000)"})
+            while len(arrivals) < 2:
+                await asyncio.sleep(0.1)
+            assert arrivals[1] - arrivals[0] > 3.9
+
+
+async def test_a_step_of_the_clock_ends_nothing(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay, ping_interval=0.5, ping_timeout=0.5))
+        device = await relay.device()
+        await device.receive()
+        async with Page(image.ws) as page:
+            for now in (1_900_000_000, 1_000_000_000, 1_800_000_000):
+                await page.send("CMD", "set_time", [now], now)
+                await answer(page, now)
+                await asyncio.sleep(0.7)
+            await device.send("GET", "time", [], 5)
+            message, _ = await answer(device, 5)
+            assert message["time_source"] == "page"
+            assert page.count("home/connected") == 1

@@ -8,7 +8,7 @@ from device import log as log_module
 from device.access.origin import same_host, same_origin, same_site, secure_origin
 from device.commands import MAX_COMMAND, CommandError, Commands, decode, id_of, parse
 from device.hub import Hub
-from device.net.home import RETRY_JITTER, delay, uri
+from device.net.home import RETRY_JITTER, delay, uris
 from device.pieces import PIECE, joined, of_state
 
 HOST_ONLY = True  # device.commands needs the host board
@@ -85,22 +85,33 @@ def test_delays_grow_with_jitter_up_to_a_bound():
     assert len({delay(3) for _ in range(20)}) > 1
 
 
-def test_uri_of_the_relay():
+def test_uris_of_the_relays():
     def of(**fields):
         values = {
             "home/ip": "",
             "home/host": "",
             "home/port": 7770,
             "home/path": "",
+            "home/tls": None,
+            "home/token": "",
             "device/iam": "a1",
         }
         values.update({"home/" + key: value for key, value in fields.items()})
-        return uri(values)
+        return uris(values)
 
-    assert of() is None
-    assert of(ip="10.0.0.1") == "ws://10.0.0.1:7770/a1"
-    assert of(host="relay.example", ip="10.0.0.1", port=80) == "ws://relay.example:80/a1"
-    assert of(ip="::1", path="/x/y") == "ws://[::1]:7770/x/y"
+    assert of() == of(host=" , ") == []
+    assert of(ip="10.0.0.1") == ["ws://10.0.0.1:7770/a1"]
+    assert of(host="relay.example", ip="10.0.0.1", port=80) == ["ws://relay.example:80/a1"]
+    assert of(ip="::1", path="/x/y") == ["ws://[::1]:7770/x/y"]
+    assert of(host="a.example, b.example:80 10.0.0.1,[::1] [::2]:81,::3", token="x") == [
+        "wss://a.example:7770/a1",
+        "wss://b.example:80/a1",
+        "wss://10.0.0.1:7770/a1",
+        "wss://[::1]:7770/a1",
+        "wss://[::2]:81/a1",
+        "wss://[::3]:7770/a1",
+    ]
+    assert of(host="a", token="x", tls=False) == ["ws://a:7770/a1"]
 
 
 def sent_by(hub, steps):
@@ -253,7 +264,7 @@ async def test_without_wifi_nothing_is_announced():
 
     hub = Hub()
     client = Client()
-    commands = Commands(hub, None, Wifi(), [], None, None)
+    commands = Commands(hub, None, Wifi(), [], None, None, None)
     seen = len(log_module.lines())
     for message in ('["CMD", "scan"]', '["CMD", "test_new_sta", ["net", "password"]]'):
         await commands.handle(client, message, "admin")

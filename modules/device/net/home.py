@@ -4,6 +4,10 @@ import random
 from asyncio import CancelledError, Event, TimeoutError, wait_for
 from time import ticks_diff, ticks_ms
 
+import clock
+from heap import BLOCK_SIZE
+from micropython import const
+
 from ..log import log
 
 # Seconds between attempts: the first, how it grows, the longest, and the share by which each is
@@ -18,6 +22,9 @@ GOOD_SECONDS = 30
 
 OPEN_TIMEOUT = 10
 
+# Bytes of a message, as from other clients.
+_MAX_MESSAGE = const(8192)
+
 
 def delay(attempt, random=random.random):
     """Seconds to wait after failed attempt number `attempt` (0, 1, ...)."""
@@ -26,19 +33,20 @@ def delay(attempt, random=random.random):
     return seconds * (1 + RETRY_JITTER * (2 * random() - 1))
 
 
-def uri(config):
-    """The relay's URI by `config`, None when there is no relay."""
-    host = config.get("home/host") or config.get("home/ip")
-    if not host:
-        return None
-    if ":" in host:  # IPv6
-        host = "[" + host + "]"
-    port = config.get("home/port")
+def uris(config):
+    """The relays' URIs by `config`, in order of preference; none when there is no relay."""
     path = config.get("home/path") or config.get("device/iam")
     secure = config.get("home/tls")
     if secure is None:
         secure = bool(config.get("home/token"))
-    return f"{'wss' if secure else 'ws'}://{host}:{port}/" + path.lstrip("/")
+    found = []
+    for place in (config.get("home/host") or config.get("home/ip")).replace(",", " ").split():
+        if place.count(":") > 1 and "[" not in place:  # IPv6
+            place = "[" + place + "]"
+        if ":" not in place.split("]")[-1]:
+            place += f":{config.get('home/port')}"
+        found.append(f"{'wss' if secure else 'ws'}://{place}/" + path.lstrip("/"))
+    return found
 
 
 class Home:
@@ -46,7 +54,8 @@ class Home:
 
     Args:
         config: the `config.Config`.
-        hub: the `hub.Hub`, whose state shows home/url and home/connected.
+        hub: the `hub.Hub`, whose state shows home/url and home/connected; without a connection
+            also home/reason, and home/retry_at in seconds since the start.
         handle: coroutine function called with the connection and each message.
         online: called without arguments, tells whether there is a network to reach the relay by.
 
@@ -59,61 +68,83 @@ class Home:
         self._hub = hub
         self._handle = handle
         self._online = online
-        self._arrived = Event()  # a network came up since the last attempt
+        self._hurry = Event()  # a network came up since the last attempt, or somebody asked
         self._config = config
-        self._uri = uri(config)
-        token = config.get("home/token")
-        # RFC 6750 section 2.1.
-        self._headers = {"Authorization": "Bearer " + token} if token else {}
-        self._ping = (config.get("home/ping_interval"), config.get("home/ping_timeout"))
-        self._interval = config.get("home/interval")
+        self._uris = uris(config)
+        self._trust = None
         self.connection = None
         self.dropped = 0
-        hub.update({"home/url": self._uri or "", "home/connected": False})
+        url = self._uris[0] if self._uris else ""
+        hub.update(
+            {"home/url": url, "home/connected": False, "home/reason": None, "home/retry_at": None}
+        )
 
     async def run(self):
         """Connect, serve, connect again; returns at once when there is no relay."""
-        if self._uri is None:
+        if not self._uris:
             return
+        if self._uris[0].startswith("wss:"):
+            from .relay_tls import Unusable, relay_context
+
+            try:
+                self._trust = relay_context(self._config)
+            except Unusable as error:
+                log("error", f"phone home: {error}")
+                self._tell(str(error))
+                return
+        attempt = 0
+        while True:
+            self._hurry.clear()
+            if not self._online():
+                log("info", "phone home: waits for a network")
+                self._tell("waits for a network")
+                while not self._online():
+                    await self._hurry.wait()
+                    self._hurry.clear()
+                attempt = 0
+            began = ticks_ms()
+            if await self._phone() and ticks_diff(ticks_ms(), began) > GOOD_SECONDS * 1000:
+                attempt = 0
+            pause = delay(attempt)
+            self._hub.update({"home/retry_at": clock.seconds() + int(pause + 1)})
+            try:
+                await wait_for(self._hurry.wait(), pause)
+                attempt = 0
+            except TimeoutError:
+                attempt += 1
+            self._hub.update({"home/retry_at": None})
+
+    async def _phone(self):
+        # Serves the first relay that takes the device; says whether one did.
         from websockets import InvalidURI, connect
 
         from .relay_link import SUBPROTOCOL
 
-        trust = None
-        if self._uri.startswith("wss:"):
-            from .relay_tls import Unusable, relay_context
-
-            try:
-                trust = relay_context(self._config)
-            except Unusable as error:
-                log("error", f"phone home: {error}")
-                return
-        attempt = 0
-        while True:
-            self._arrived.clear()
-            if not self._online():
-                log("info", "phone home: waits for a network")
-                while not self._online():
-                    await self._arrived.wait()
-                    self._arrived.clear()
-                attempt = 0
+        config = self._config
+        token = config.get("home/token")
+        for uri in self._uris:
+            self._hub.update({"home/url": uri})
             try:
                 connection = await connect(
-                    self._uri,
+                    uri,
                     subprotocols=[SUBPROTOCOL],
-                    additional_headers=self._headers,
-                    ssl=trust,
+                    # RFC 6750 section 2.1.
+                    additional_headers={"Authorization": "Bearer " + token} if token else {},
+                    ssl=self._trust,
                     open_timeout=OPEN_TIMEOUT,
-                    ping_interval=self._ping[0],
-                    ping_timeout=self._ping[1],
+                    max_size=_MAX_MESSAGE,
+                    write_limit=BLOCK_SIZE,
+                    ping_interval=config.get("home/ping_interval"),
+                    ping_timeout=config.get("home/ping_timeout"),
                 )
             except InvalidURI as error:
                 log("error", f"phone home: {error}")
-                return
+                self._tell(str(error))
             except Exception as error:  # OSError, TimeoutError, InvalidHandshake
                 log("info", f"phone home: {type(error).__name__}: {error}")
+                self._tell(_reason(error))
             else:
-                began = ticks_ms()
+                self._tell(None)
                 try:
                     await self._serve(connection)
                 except (Exception, CancelledError) as error:
@@ -121,13 +152,15 @@ class Home:
                     raise error
                 # Not at a KeyboardInterrupt: the relay is told then that the device ends.
                 self._left(connection)
-                if ticks_diff(ticks_ms(), began) > GOOD_SECONDS * 1000:
-                    attempt = 0
-            try:
-                await wait_for(self._arrived.wait(), delay(attempt))
-                attempt = 0
-            except TimeoutError:
-                attempt += 1
+                return True
+        return False
+
+    def _tell(self, reason):
+        self._hub.update({"home/reason": reason})
+
+    def phone_now(self):
+        """Try at once, if there is no connection."""
+        self._hurry.set()
 
     def network_changed(self):
         """Take note that the station or Ethernet has come up, or is down."""
@@ -136,7 +169,7 @@ class Home:
         if self._online():
             # A further network is no reason to hurry when this connection ends some day.
             if transport is None:
-                self._arrived.set()
+                self._hurry.set()
         elif transport is not None:
             # It would take a ping without an answer to notice.
             transport.abort()
@@ -154,7 +187,7 @@ class Home:
             return
         from .relay_link import RelayLink
 
-        link = RelayLink(self._hub, connection, self._interval)
+        link = RelayLink(self._hub, connection, self._config.get("home/interval"))
         try:
             await link.serve(self._handle)
         finally:
@@ -163,7 +196,25 @@ class Home:
     def _left(self, connection):
         self.connection = None
         connection.start_closing()
-        self._hub.update({"home/connected": False})
+        close = connection.protocol.close_rcvd
+        reason = "connection lost" if close is None else f"closed by the relay ({close.code})"
+        if close is not None and close.reason:
+            reason = "closed by the relay: " + close.reason
+        self._hub.update({"home/connected": False, "home/reason": reason})
 
 
-__all__ = ("Home", "delay", "uri")
+def _reason(error):
+    # What went wrong, for the page.
+    from websockets import InvalidStatus
+
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, InvalidStatus):
+        status = error.response.status_code
+        if status in (401, 403):
+            return f"the relay refuses the token ({status})"
+        return f"the relay refuses the connection ({status})"
+    return str(error) or type(error).__name__
+
+
+__all__ = ("Home", "delay", "uris")
