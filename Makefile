@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 host-failing host-sanitized test lint format fuzz soak oom conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
-.PHONY: provision flasher qemu qemu-test relay
+.PHONY: provision flasher qemu qemu-test relay bench-relay
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ oom: host-failing ## Fail every allocation of the device once, and every two; AR
 
 conformance: host ## Run the whole Autobahn WebSocket suite; ARGS="--only server --cases 6.*"
 	@$(PYTHON) tests/conformance/run.py $(ARGS)
+
+bench-relay: ## Measure the relay with 10,000 devices beside a bare pipe; ARGS="--devices 1000"
+	@ci/test.sh --only-environment
+	@build/venv-test/bin/python bench/relay.py $(ARGS)
 
 relay: assets ## Run the relay, where devices and pages meet; ARGS="--page-port 8000"
 	@$(PYTHON) ci/environment.py build/venv-relay relay/requirements.txt

@@ -6,13 +6,14 @@ The CSV file has one line per device. Columns, of which only `iam` is required:
     dev            its type
     ssid, password the site's Wi-Fi; no password for an open network
     home_host, home_port, home_path, token, home_tls, home_key
-                   the relay, and what the device shows there to be let in
+                   the relay, and what the device shows there to be let in; a token `new` is made
     ap_password    of its own access point; made from the system's random source when empty
 
 dist/fleet/ gets <iam>.bin for each (firmware and settings, to be flashed at 0x0), labels.html to
 be printed, with QR codes that join the device's Wi-Fi and open its page, and devices.csv with the
-access points' passwords. It is replaced as a whole, and only when every line is good. All of it is
-secret: whoever has an image or a label can get into that device.
+access points' passwords and the tokens, which the relay's order `device-tokens` takes. It is
+replaced as a whole, and only when every line is good. All of it is secret: whoever has an image or
+a label can get into that device.
 """
 
 import csv
@@ -47,6 +48,9 @@ PATH_MAX = 128
 # 12 characters of 32 are 60 bits. No l, o, 0 or 1, which look like others on a label.
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 PASSWORD_LENGTH = 12
+
+# What stands for a token that is to be made.
+NEW = "new"
 
 # The address of ESP-IDF's access point.
 PAGE = "http://192.168.4.1/"
@@ -168,6 +172,11 @@ def new_password():
     return "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
 
 
+def new_token():
+    """A token for the relay, of 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
 def read_fleet(text, name):
     """The devices in a CSV file's text.
 
@@ -228,6 +237,8 @@ def read_fleet(text, name):
                 problems.append(f"{where}, column iam: the same as in line {lines[iam]}")
             if not problems:
                 values["ap_password"] = values["ap_password"] or new_password()
+                if values["token"] == NEW:
+                    values["token"] = new_token()
                 devices.append(Device(**values))
     except csv.Error as error:
         problems.append(f"line {after + 1}{column_of(error, text, after, header)}: {error}")
@@ -334,9 +345,11 @@ def listing(devices):
     """The text of devices.csv."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["iam", "ap_ssid", "ap_password", "file"])
+    writer.writerow(["iam", "ap_ssid", "ap_password", "file", "relay_name", "token"])
     for device in devices:
-        writer.writerow([device.iam, device.iam, device.ap_password, f"{device.iam}.bin"])
+        name = (device.home_path.lstrip("/") or device.iam) if device.token else ""
+        row = [device.iam, device.iam, device.ap_password, f"{device.iam}.bin", name, device.token]
+        writer.writerow(row)
     return out.getvalue()
 
 

@@ -2,11 +2,10 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 
-from relay import orders
+from relay import logs, orders
 from relay.config import Config, ConfigError, add_arguments, load
 from relay.orders import OrderError
 from relay.server import running
@@ -40,13 +39,12 @@ def main() -> int:
     add_arguments(parser)
     orders.add_orders(parser)
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("websockets").setLevel(logging.WARNING)
     try:
         config = load(vars(given))
         if given.order:
             print(orders.carry_out(given, config))
             return 0
+        logs.start(config)
         _serve(config)
     except (ConfigError, OrderError) as error:
         print(f"relay: {error}", file=sys.stderr)

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from relay import names, wire
 from relay.alerts import Alerts, rule_of
@@ -19,6 +20,7 @@ from relay.exchange import Exchange
 from relay.fleet import Fleet
 from relay.grants import Grant
 from relay.history import History
+from relay.metrics import Metrics
 from relay.pages import PageLink, Pages, answer, page_file
 from relay.store import Keeper, Store, StoreError
 
@@ -63,12 +65,15 @@ class Api:
         self._deliveries = deliveries
         self._alerts = alerts
         self._keeper = keeper
+        self._metrics = Metrics(exchange, deliveries, alerts, keeper, pages.places)
         self._live: dict[PageLink, Grant] = {}
         fleet.on_change = self._tell
         device = "/api/devices/{name:.+?}"
         pages.app.add_routes(
             [
                 web.get("/", self._dashboard),
+                web.get("/health", self._health),
+                web.get("/metrics", self._figures),
                 web.get("/api/me", self._me),
                 web.get("/api/live", self._live_list),
                 web.get("/api/devices", self._list),
@@ -96,6 +101,20 @@ class Api:
             names.of_path("/")  # which names no device
         self._pages.grant(request)
         return page_file("dashboard.html")
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        # For who watches processes, without a login: whether it serves, and can keep what it must.
+        try:
+            await self._keeper(Store.version)
+        except StoreError as error:
+            log.error("%s", error)
+            return answer({"status": "the database fails"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return answer({"status": "ok"})
+
+    async def _figures(self, request: web.Request) -> web.StreamResponse:
+        self._pages.grant(request)
+        headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+        return web.Response(body=self._metrics.text(), headers=headers)
 
     async def _me(self, request: web.Request) -> web.StreamResponse:
         grant = self._pages.grant(request)
@@ -126,7 +145,7 @@ class Api:
         with self._pages.places.one(grant.who):
             socket = self._pages.socket()
             await socket.prepare(request)
-            link = PageLink(socket, LIVE_QUEUE)
+            link = PageLink(socket, LIVE_QUEUE, self._exchange.counts)
             async with self._pages.linked(request, grant, link):
                 self._live[link] = grant
                 try:

@@ -29,6 +29,10 @@ class Config:
     page_host: str = _setting("127.0.0.1", "address that pages connect to")
     page_port: int = _setting(7771, "port that pages connect to; 0: any", 0, 65535)
     data: str = _setting("relay-data", "folder of the database")
+    data_max: int = _setting(4 << 30, "bytes of the database at most", 1 << 20)
+    log_file: str = _setting("", "file of the log, which rotates; none: the error output")
+    log_size: int = _setting(10 << 20, "bytes of a log file; five older ones are kept", 10_000)
+    log_format: str = _setting("text", "text, or json for an object in each line")
     cert: str = _setting("", "file with the certificate, for TLS at both ports")
     key: str = _setting("", "file with its key")
     hosts: tuple[str, ...] = _setting((), "names of the relay where nobody logs in, by commas")
@@ -88,6 +92,8 @@ def load(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
     for one, other in (("cert", "key"), ("key", "cert"), ("user_header", "proxies")):
         if getattr(config, one) and not getattr(config, other):
             raise ConfigError(f"{one} takes {other} too")
+    if config.log_format not in ("text", "json"):
+        raise ConfigError(f"log_format must be text or json, not {config.log_format!r}")
     return config
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -30,19 +31,24 @@ class DeviceLink:
     Args:
         connection: the connection.
         queue_limit: bytes that may wait for the device.
+        counts: where it is counted as "slow".
     """
 
-    __slots__ = ("_closing", "_connection", "_queue_limit")
+    __slots__ = ("_closing", "_connection", "_counts", "_queue_limit")
 
-    def __init__(self, connection: ServerConnection, queue_limit: int) -> None:
+    def __init__(
+        self, connection: ServerConnection, queue_limit: int, counts: Counter[str]
+    ) -> None:
         self._connection = connection
         self._queue_limit = queue_limit
+        self._counts = counts
         self._closing: asyncio.Task[None] | None = None
 
     def send(self, message: Message) -> None:
         if self._closing is not None:
             return
         if self._connection.transport.get_write_buffer_size() > self._queue_limit:
+            self._counts["slow"] += 1
             self.close(TRY_AGAIN_LATER, "too slow")
             return
         # `send` would wait for the device, and everybody else with it.
@@ -120,7 +126,7 @@ class Devices:
         assert connection.request is not None  # it was looked at
         name = names.of_path(connection.request.path)
         digest: str | None = connection.digest  # type: ignore[attr-defined]
-        link = DeviceLink(connection, self._config.device_queue)
+        link = DeviceLink(connection, self._config.device_queue, self._exchange.counts)
         try:
             with self.places.one(name):
                 self._links[link] = name, digest

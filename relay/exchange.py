@@ -8,6 +8,7 @@ who asked. Between the two, the relay gives a page's request an id of its own, a
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -149,6 +150,7 @@ class Exchange:
     Attributes:
         devices: all that are connected, have pages, or are remembered.
         answer_s: likewise.
+        counts: messages by "device" and by "page", requests "unanswered", peers too "slow".
         wait: called with a page and its request that may wait for the device; None without that.
     """
 
@@ -160,6 +162,7 @@ class Exchange:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.devices: dict[str, Device] = {}
+        self.counts: Counter[str] = Counter()
         self.wait: Callable[[Page, wire.Request], None] | None = None
         self._watchers: list[Watcher] = []
         self.answer_s = answer_s
@@ -226,6 +229,7 @@ class Exchange:
         device = self.devices.get(name)
         if device is None or device.link is not link:
             return  # what was under way when another took over
+        self.counts["device"] += 1
         device.seen = self._clock()
         if device.numbered:
             keys = wire.keys_of(message)
@@ -313,6 +317,7 @@ class Exchange:
 
     def from_page(self, page: Page, message: Message) -> None:
         """Take a page's message; whatever is wrong with it is told to that page alone."""
+        self.counts["page"] += 1
         device = self._device(page.device)
         everything = page.grant.allows("GET", "") and page.grant.allows("CMD", "")
         if not device.numbered and not page.numbered and everything:
@@ -418,6 +423,7 @@ class Exchange:
     def _end(self, number: int | str, asked: _Asked) -> None:
         del self._asked[number]
         asked.device.asked -= 1
+        self.counts["unanswered"] += 1
         asked.answered(None)
 
     def _tell_presence(self, device: Device) -> None:

@@ -1,6 +1,7 @@
 """What the program does beside serving: who may come in, and copies of the database."""
 
 import argparse
+import csv
 import getpass
 import json
 import re
@@ -31,6 +32,8 @@ def add_orders(parser: argparse.ArgumentParser) -> None:
     each = order("device-token", "Make a token for a device; its older ones end when it is used.")
     each.add_argument("name")
     each.add_argument("--host", help="where the device finds the relay")
+    each = order("device-tokens", "Take the tokens of devices from a devices.csv of `provision`.")
+    each.add_argument("file")
     each = order("device-revoke", "End a device's tokens; it is let in no more.")
     each.add_argument("name")
     order("devices", "List the devices that have tokens.")
@@ -99,6 +102,26 @@ def device_settings(name: str, token: str, host: str, config: Config) -> str:
         "secrets.json": {"home/token": token},
     }
     return "\n".join(f"{file}: {json.dumps(content)}" for file, content in files.items())
+
+
+def _device_tokens(store: Store, given: argparse.Namespace, config: Config) -> str:
+    try:
+        with open(given.file, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OrderError(f"{given.file} can't be read: {error}") from error
+    found = {}
+    for row in rows:
+        if "token" not in row or "relay_name" not in row:
+            raise OrderError(f"{given.file} has no columns relay_name and token")
+        if row["token"]:
+            found[names.checked(row["relay_name"])] = passwords.token_digest(row["token"])
+    known = store.device_tokens()
+    new = {name: digest for name, digest in found.items() if digest not in known.get(name, ())}
+    for name, digest in new.items():
+        store.add_device_token(name, digest)
+    store.note("operator", "took tokens of devices", detail=f"{len(new)} of {given.file}")
+    return f"{len(new)} tokens are new, {len(found) - len(new)} were known"
 
 
 def _device_revoke(store: Store, given: argparse.Namespace, config: Config) -> str:
@@ -197,6 +220,7 @@ def _duration(text: str) -> float:
 
 _ORDERS = {
     "device-token": _device_token,
+    "device-tokens": _device_tokens,
     "device-revoke": _device_revoke,
     "devices": _devices,
     "user": _user,

@@ -6,7 +6,7 @@ import gzip
 import json
 import logging
 import ssl
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -64,12 +64,16 @@ class PageLink:
     Args:
         socket: the connection.
         queue_limit: bytes that may wait for the page.
+        counts: where it is counted as "slow".
     """
 
-    __slots__ = ("_close", "_limit", "_news", "_queue", "_size", "_socket")
+    __slots__ = ("_close", "_counts", "_limit", "_news", "_queue", "_size", "_socket")
 
-    def __init__(self, socket: web.WebSocketResponse, queue_limit: int) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, queue_limit: int, counts: Counter[str]
+    ) -> None:
         self._socket = socket
+        self._counts = counts
         self._limit = queue_limit
         self._queue: deque[Message] = deque()
         self._size = 0
@@ -81,6 +85,7 @@ class PageLink:
             return
         if self._size > self._limit:
             self._queue.clear()
+            self._counts["slow"] += 1
             self.close(TRY_AGAIN_LATER, "too slow")
             return
         self._queue.append(message)
@@ -142,7 +147,6 @@ class Pages:
         self.app = web.Application(client_max_size=_BODY_MAX, middlewares=[self._guard])
         self.app.add_routes(
             [
-                web.get("/health", self._health),
                 web.get("/login", self._login_page),
                 web.post("/login", self._login),
                 web.post("/logout", self._logout),
@@ -284,7 +288,7 @@ class Pages:
         with self.places.one(holder):
             socket = self.socket()
             await socket.prepare(request)
-            link = PageLink(socket, self._config.page_queue)
+            link = PageLink(socket, self._config.page_queue, self._exchange.counts)
             numbered = socket.ws_protocol == wire.SUBPROTOCOL
             page = Page(name, link, grant, numbered, own)
             pace = Pace(self._config.page_rate)
@@ -410,9 +414,6 @@ class Pages:
         raise web.HTTPNotFound(text="not by way of the relay: ask the device itself")
 
     # Who may
-
-    async def _health(self, request: web.Request) -> web.StreamResponse:
-        return answer({"status": "ok"})
 
     async def _login_page(self, request: web.Request) -> web.StreamResponse:
         return page_file("login.html")

@@ -42,7 +42,7 @@ class Relay:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._keeper = Keeper(Store(Path(config.data)))
+        self._keeper = Keeper(Store(Path(config.data), config.data_max))
         self._access = Access(config, self._keeper)
         self.exchange = Exchange(config.answer_s, devices_max=config.max_devices)
         self._devices = Devices(config, self.exchange, self._access)

@@ -93,11 +93,15 @@ class Entry(NamedTuple):
 class Store:
     """The database of a folder, which is made where there is none.
 
+    Args:
+        folder: where it is.
+        most: bytes that it may have.
+
     Raises:
         StoreError: it can't be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = 1 << 40) -> None:
         self.path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,6 +111,8 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA busy_timeout=5000")
+            (page,) = self._db.execute("PRAGMA page_size").fetchone()
+            self._db.execute(f"PRAGMA max_page_count={most // page}")
             self._migrate()
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{self.path} can't be used: {error}") from error
@@ -429,10 +435,15 @@ T = TypeVar("T")
 
 
 class Keeper:
-    """A store in a thread of its own: `await keeper(Store.note, "me", "reboot")`."""
+    """A store in a thread of its own: `await keeper(Store.note, "me", "reboot")`.
+
+    Attributes:
+        errors: how often it has failed.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.errors = 0
         self._thread = ThreadPoolExecutor(1, "store")
 
     async def __call__(
@@ -448,6 +459,7 @@ class Keeper:
             try:
                 return method(self._store, *args, **kwargs)
             except sqlite3.Error as error:
+                self.errors += 1
                 raise StoreError(f"{self._store.path}: {error}") from error
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)

@@ -15,6 +15,7 @@ import image
 import manifests
 import provision
 from common import BUILD, ROOT, BuildError
+from relays import order
 from support import program
 
 pytest_plugins = ["esp32_fixtures"]
@@ -136,6 +137,27 @@ def test_how_the_relay_is_reached():
         {"host": "b", "tls": False},
         {"host": "b"},
     ]
+
+
+def test_tokens_are_made_and_the_relay_takes_them(tmp_path):
+    text = (
+        "iam,home_host,home_path,token\na,relay,,new\nb,relay,/site/b,new\nc,relay,,s3cret\nd,,,\n"
+    )
+    devices = provision.read_fleet(text, "f")
+    tokens = [device.token for device in devices]
+    assert tokens[2:] == ["s3cret", ""] and len(set(tokens)) == 4
+    assert all(len(token) == 43 for token in tokens[:2])
+    assert provision.settings(devices[0])["secrets.json"]["home/token"] == tokens[0]
+    listing = tmp_path / "devices.csv"
+    listing.write_text(provision.listing(devices))
+    data = tmp_path / "relay"
+    assert order(data, "device-tokens", listing) == "3 tokens are new, 0 were known"
+    assert order(data, "device-tokens", listing) == "0 tokens are new, 3 were known"
+    assert order(data, "devices").split() == ["a", "c", "site/b"]
+    listing.write_text("iam\na\n")
+    for file in (listing, tmp_path / "none"):
+        with pytest.raises(AssertionError, match="relay: "):
+            order(data, "device-tokens", file)
 
 
 def test_the_token_is_among_the_secrets_alone():

@@ -1,0 +1,188 @@
+"""Measure the relay beside a bare pipe of `websockets`, and print a table.
+
+usage: relay.py [--devices 10000] [--pages 1000] [--rate 2000] [--seconds 10] [--json FILE]
+                [--only NAMES]
+
+The relay, and the pipe of relay_pipe.py, one after the other: memory per device as the fleet
+grows; the CPU that a message costs; how late it arrives; and for the relay, how long a fleet takes
+to be back when it has been killed and started again. Compare figures within one run only.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from relay_load import Latencies, connect, many, return_by_itself, state, stream
+
+ROOT = Path(__file__).parents[1]
+AT_A_TIME = 50
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A relay or what stands for one, at ports that it keeps.
+
+    Attributes:
+        subprotocol: what its devices speak.
+    """
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.subprotocol = "websock.v1" if name == "relay" else None
+        self._folder = folder
+        self.device_port, self.page_port = free_ports(2)
+
+    def start(self):
+        ports = [str(self.device_port), str(self.page_port)]
+        if self.name == "relay":
+            command = [sys.executable, "-m", "relay", "--data", str(self._folder), "--device-rate"]
+            command += ["0", "--page-rate", "0", "--max-pages-of-one", "2000"]
+            command += ["--device-port", ports[0], "--page-port", ports[1]]
+        else:
+            command = [sys.executable, str(ROOT / "bench" / "relay_pipe.py"), *ports]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdout.readline().startswith(b"ready")
+
+    def kill(self):
+        self._process.kill()
+        self._process.communicate()
+
+    def stop(self):
+        self._process.send_signal(signal.SIGTERM)
+        self._process.communicate()
+
+    def memory(self):
+        """Resident KiB."""
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise RuntimeError("no VmRSS")
+
+    def cpu(self):
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def free_ports(count):
+    import socket
+
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+async def measure(server, options):
+    """The figures of one server, by their names."""
+    figures = {}
+    server.start()
+
+    async def device(n):
+        peer = await connect(server.device_port, f"/device-{n}", server.subprotocol)
+        peer.send(state(f"device-{n}"))
+        return peer
+
+    await asyncio.sleep(1)
+    empty = server.memory()
+    devices = []
+    for count in sorted({100, min(1000, options.devices), options.devices}):
+        began, cpu = time.perf_counter(), server.cpu()
+        before = len(devices)
+        devices += await many(
+            count - before, AT_A_TIME, lambda n, before=before: device(before + n)
+        )
+        await asyncio.sleep(2)
+        figures[f"KiB per device, {count}"] = (server.memory() - empty) / count
+        if count == options.devices:
+            spent = (server.cpu() - cpu) / (count - before)
+            figures["ms of CPU per connection"] = 1000 * spent
+            figures["s to connect all"] = time.perf_counter() - began - 2
+    latencies = Latencies()
+    pages = await many(
+        options.pages,
+        AT_A_TIME,
+        lambda n: connect(server.page_port, f"/device-{n}", take=latencies.take),
+    )
+    await asyncio.sleep(1)
+    looked_at = devices[: options.pages]
+    cpu = server.cpu()
+    sent = await stream(
+        looked_at,
+        options.rate,
+        options.seconds,
+        lambda n, now: b'{"tank/value": %d, "t": %.6f}' % (n, now),
+    )
+    await asyncio.sleep(1)
+    figures["us of CPU per message"] = 1e6 * (server.cpu() - cpu) / sent
+    figures["messages that arrived"] = len(latencies.values) / sent
+    for share in (0.5, 0.99):
+        figures[f"ms late, {share:.0%}"] = latencies.quantile(share)
+    if server.name == "relay":
+        figures["s until all are back"] = await storm(server, devices, device)
+    for peer in (*devices, *pages):
+        peer.transport.abort()
+    server.stop()
+    return figures
+
+
+async def storm(server, devices, device):
+    """Kill the relay, start it again; seconds until every device is back."""
+    began = time.perf_counter()
+    server.kill()
+    server.start()
+    await asyncio.gather(*(peer.closed for peer in devices))
+    devices[:] = await asyncio.gather(
+        *(return_by_itself(lambda n=n: device(n)) for n in range(len(devices)))
+    )
+    return time.perf_counter() - began
+
+
+def table(results):
+    """The figures as lines of Markdown."""
+    names = list(results)
+    lines = ["| | " + " | ".join(names) + " | ratio |", "| --- " * (len(names) + 2) + "|"]
+    for figure in results["relay"]:
+        values = [results[name].get(figure) for name in names]
+        shown = ["" if value is None else f"{value:.3g}" for value in values]
+        pipe = results.get("pipe", {}).get(figure)
+        ratio = f"{values[0] / pipe:.2f}" if pipe else ""
+        lines.append(f"| {figure} | " + " | ".join(shown) + f" | {ratio} |")
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--pages", type=int, default=1_000)
+    parser.add_argument("--rate", type=int, default=2_000)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", default="relay,pipe")
+    options = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    results = {}
+    for name in options.only.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            results[name] = uvloop.run(measure(Server(name, folder), options))
+    print("\n".join(table(results)))
+    if options.json:
+        options.json.write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
