@@ -172,7 +172,7 @@ class Alerts:
         number = await self._keeper(Store.add_alert, rule.text())
         self.rules[number] = rule
         for device in self._exchange.devices.values():
-            self._look(device, device.state)
+            self._look(device, device.state.keys())
         return number
 
     async def remove(self, number: int) -> bool:

@@ -280,10 +280,10 @@ class Api:
         # As the device itself answers it: in seconds since its start.
         name, _ = self._pages.device(request)
         device = self._exchange.devices.get(name)
-        if device is None or "uptime" not in device.state:
+        if device is None or not device.booted:
             raise web.HTTPNotFound(text=f"{name} has told nothing yet")
         now = self._exchange.now()
-        booted = device.told_at - device.state["uptime"]
+        booted = device.booted
         begin = max(booted, now - DAY)
         interval = max(self._history.interval, (now - begin) / 300)
         key = request.match_info["key"]

@@ -22,6 +22,11 @@ from relay.links import Full, Pace, Places
 # Seconds for a peer to answer a close frame.
 CLOSE_TIMEOUT = 5
 
+# When a relay has been restarted, its whole fleet comes within seconds: connections that may wait
+# to be accepted, and seconds that a handshake may take meanwhile.
+BACKLOG = 4096
+OPEN_TIMEOUT = 60
+
 log = logging.getLogger("relay")
 
 
@@ -101,6 +106,8 @@ class Devices:
             ssl=secure,
             process_request=self._look_at,
             select_subprotocol=_subprotocol,
+            backlog=BACKLOG,
+            open_timeout=OPEN_TIMEOUT,
             compression=None,  # 64 KiB for each connection, for messages of some 100 bytes
             max_size=config.max_message,
             ping_interval=config.ping_s,

@@ -6,7 +6,6 @@ who asked. Between the two, the relay gives a page's request an id of its own, a
 """
 
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from relay import wire
 from relay.grants import Grant
+from relay.state import State
 
 # Private use (RFC 6455 section 7.4.2): the device's connection is no longer the one that counts.
 TAKEN_OVER = 4000
@@ -25,6 +25,9 @@ TRY_AGAIN_LATER = 1013
 
 # Characters of a device's state; one with ten interfaces has some 3,000.
 STATE_MAX = 65_536
+
+# Seconds; what is beyond is no time that a device has run.
+UPTIME_MAX = 1e9
 
 Message = str | bytes
 
@@ -52,15 +55,16 @@ class Device:
         link: its connection, None without one.
         numbered: whether it speaks `websock.v1`.
         state: its last state, empty for one that doesn't.
-        told_at: when it has sent `uptime`, in seconds since 1970.
+        booted: when it has started, in seconds since 1970, by the last `uptime`; 0 before.
         since: when it was connected or has left.
         seen: when it was last heard of.
-        pages: those who look at it.
+        pages: those who look at it, None for nobody.
         errors: how many errors it has told since it was connected.
     """
 
     __slots__ = (
         "asked",
+        "booted",
         "errors",
         "link",
         "name",
@@ -70,26 +74,26 @@ class Device:
         "since",
         "size",
         "state",
-        "told_at",
     )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.link: Link | None = None
         self.numbered = False
-        self.state: wire.Keys = {}
+        self.state = State()
         self.size = 0  # of the messages that it came from
-        self.told_at = 0.0
+        self.booted = 0.0
         self.since = self.seen = 0.0
-        self.pages: set[Page] = set()
+        self.pages: set[Page] | None = None
         self.errors = 0
         self.asked = 0  # requests without an answer yet
 
     def whole(self, now: float) -> wire.Keys:
         """Its state with the time, as it would tell it itself."""
-        if "uptime" not in self.state:
-            return dict(self.state)
-        return {**self.state, "uptime": self.state["uptime"] + int(now - self.told_at)}
+        keys = self.state.keys()
+        if self.booted:
+            keys["uptime"] = int(now - self.booted)
+        return keys
 
 
 class Page:
@@ -220,7 +224,7 @@ class Exchange:
         self._tell_presence(device)
         for watcher in self._watchers:
             watcher.left(device)
-        for page in [page for page in device.pages if page.own]:
+        for page in [page for page in device.pages or () if page.own]:
             page.link.close(TRY_AGAIN_LATER, f"{name} is not connected")
         self._forget(device)
 
@@ -239,32 +243,27 @@ class Exchange:
                     return
                 self._take(device, keys, len(message))
         # A page that is closed for it leaves the set later, not meanwhile.
-        for page in device.pages:
+        for page in device.pages or ():
             page.link.send(message)
 
     def _take(self, device: Device, keys: wire.Keys, size: int) -> None:
-        state = device.state
         if wire.is_whole(keys):
-            state.clear()
-            device.size = 0
-            device.told_at = device.seen
+            uptime = keys.pop("uptime")
+            good = isinstance(uptime, int | float) and 0 <= uptime < UPTIME_MAX
+            device.booted = device.seen - uptime if good else 0.0
+            device.state.replace(keys)
+            device.size = size
+        else:
+            device.state.update(keys)
+            device.size += size
         if "error" in keys:
             device.errors += 1
-        for key, value in keys.items():
-            if wire.is_event(key):
-                continue
-            if value is None:
-                state.pop(key, None)
-            else:
-                # The same texts come from every device of a fleet.
-                state[sys.intern(key)] = sys.intern(value) if isinstance(value, str) else value
-        device.size += size
         if device.size > STATE_MAX:
             # What came again counted again.
-            device.size = len(wire.dumps(state))
+            device.size = len(device.state)
             if device.size > STATE_MAX and device.link is not None:
                 device.link.close(POLICY_VIOLATION, f"a state over {STATE_MAX} bytes")
-                state.clear()
+                device.state.clear()
         for watcher in self._watchers:
             watcher.changed(device, keys)
 
@@ -280,18 +279,18 @@ class Exchange:
             if not device.state or len(self.devices) > self._devices_max:
                 self.devices.pop(device.name, None)
 
-    def remember(self, name: str, state: wire.Keys, told_at: float, seen: float) -> None:
+    def remember(self, name: str, state: wire.Keys, booted: float, seen: float) -> None:
         """Take the last state of a device from before the relay's restart."""
         device = self._device(name)
-        device.state = {sys.intern(key): value for key, value in state.items()}
-        device.told_at = told_at
+        device.state.replace(state)
+        device.booted = booted
         device.since = device.seen = seen
 
     def remove(self, name: str) -> None:
         """Forget a device's last state."""
         device = self.devices.get(name)
         if device is not None:
-            device.state = {}
+            device.state.clear()
             self._forget(device)
 
     # Pages
@@ -301,7 +300,10 @@ class Exchange:
         device = self._device(page.device)
         if page.own and device.link is None:
             page.link.close(TRY_AGAIN_LATER, f"{page.device} is not connected")
+            self._forget(device)
             return
+        if device.pages is None:
+            device.pages = set()
         device.pages.add(page)
         if page.numbered:
             page.link.send(wire.dumps({**device.whole(self._clock()), **_presence(device)}))
@@ -311,14 +313,18 @@ class Exchange:
     def page_left(self, page: Page) -> None:
         """Forget a page's connection."""
         device = self.devices.get(page.device)
-        if device is not None:
+        if device is not None and device.pages is not None:
             device.pages.discard(page)
+            if not device.pages:
+                device.pages = None
             self._forget(device)
 
     def from_page(self, page: Page, message: Message) -> None:
         """Take a page's message; whatever is wrong with it is told to that page alone."""
         self.counts["page"] += 1
-        device = self._device(page.device)
+        device = self.devices.get(page.device)
+        if device is None:
+            return  # of a device's own page, which is being closed
         everything = page.grant.allows("GET", "") and page.grant.allows("CMD", "")
         if not device.numbered and not page.numbered and everything:
             # The example's contract; there it needn't even be JSON.
@@ -427,7 +433,7 @@ class Exchange:
         asked.answered(None)
 
     def _tell_presence(self, device: Device) -> None:
-        pages = [page for page in device.pages if page.numbered]
+        pages = [page for page in device.pages or () if page.numbered]
         if pages:
             text = wire.dumps(_presence(device))
             for page in pages:

@@ -15,6 +15,9 @@ GROUP_MAX = 40
 # Seconds from one write of states that have changed to the next.
 SAVE_SECONDS = 10.0
 
+# States of one write: while they are put together, nothing else happens.
+SAVE_AT_ONCE = 50
+
 # Keys of a state that the list shows.
 _SHOWN = ("dev", "version", "wifi/net/rssi", "recovery")
 
@@ -46,8 +49,8 @@ class Fleet:
     async def start(self) -> None:
         """Read what was kept."""
         self.groups = await self._keeper(Store.groups)
-        for name, told_at, seen, state in await self._keeper(Store.states):
-            self._exchange.remember(name, json.loads(state), told_at, seen)
+        for name, booted, seen, state in await self._keeper(Store.states):
+            self._exchange.remember(name, json.loads(state), booted, seen)
 
     async def stop(self) -> None:
         """Keep what has changed."""
@@ -71,18 +74,19 @@ class Fleet:
         Raises:
             StoreError: they can't be kept; they are the next time then.
         """
-        unsaved, self._unsaved = self._unsaved, set()
-        found = [self._exchange.devices.get(name) for name in unsaved]
-        rows = [
-            (each.name, each.told_at, each.seen, record(each.state))
-            for each in found
-            if each is not None and each.state
-        ]
-        if rows:
+        unsaved, self._unsaved = list(self._unsaved), set()
+        for start in range(0, len(unsaved), SAVE_AT_ONCE):
+            names = unsaved[start : start + SAVE_AT_ONCE]
+            found = [self._exchange.devices.get(name) for name in names]
+            rows = [
+                (each.name, each.booted, each.seen, record(each.state.keys()))
+                for each in found
+                if each is not None and each.state
+            ]
             try:
                 await self._keeper(Store.keep_states, rows)
             except StoreError:
-                self._unsaved |= unsaved
+                self._unsaved.update(unsaved[start:])
                 raise
 
     # What the exchange tells
@@ -106,7 +110,7 @@ class Fleet:
         device = self._exchange.devices.get(name)
         if device is None:
             return {"name": name, "gone": True}
-        state = device.state
+        state = device.state.keys()
         failing = [key[:-6] for key in state if key.endswith("/error") and state[key]]
         line = {
             "name": name,

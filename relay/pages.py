@@ -55,6 +55,9 @@ _BODY_MAX = 65_536
 # Seconds for a peer to answer a close frame, and for requests to end when the relay does.
 CLOSE_TIMEOUT = 5
 
+# Connections that may wait to be accepted.
+BACKLOG = 1024
+
 log = logging.getLogger("relay")
 
 
@@ -180,7 +183,11 @@ class Pages:
         )
         await self._runner.setup()
         site = web.TCPSite(
-            self._runner, self._config.page_host, self._config.page_port, ssl_context=secure
+            self._runner,
+            self._config.page_host,
+            self._config.page_port,
+            ssl_context=secure,
+            backlog=BACKLOG,
         )
         await site.start()
         self.port = self._runner.addresses[0][1]

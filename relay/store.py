@@ -57,7 +57,7 @@ MIGRATIONS = (
         PRIMARY KEY (alert, device)
     );
     CREATE TABLE state (
-        device TEXT PRIMARY KEY, told_at REAL NOT NULL, seen REAL NOT NULL, state TEXT NOT NULL
+        device TEXT PRIMARY KEY, booted REAL NOT NULL, seen REAL NOT NULL, state TEXT NOT NULL
     );
     """,
 )
@@ -298,13 +298,13 @@ class Store:
     # Last states
 
     def keep_states(self, states: Iterable[tuple[str, float, float, str]]) -> None:
-        """Keep states: (device, told_at, seen, JSON) each."""
+        """Keep states: (device, booted, seen, JSON) each."""
         with self._change():
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", states)
 
     def states(self) -> list[tuple[str, float, float, str]]:
         """The states that were kept."""
-        return self._db.execute("SELECT device, told_at, seen, state FROM state").fetchall()
+        return self._db.execute("SELECT device, booted, seen, state FROM state").fetchall()
 
     def remove_device(self, device: str) -> None:
         """Forget all that is known of a device, but not that it has tokens."""
