@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 
@@ -10,6 +11,11 @@ from relay.config import Config, ConfigError, add_arguments, load
 from relay.orders import OrderError
 from relay.server import running
 from relay.store import StoreError
+
+# Net allocations until the cyclic collector looks at new objects, and how often it goes further.
+# Of ten thousand connections hardly anything is garbage in cycles, and to look at all of it stops
+# everybody for tens of milliseconds.
+GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
 async def run(config: Config) -> None:
@@ -45,6 +51,7 @@ def main() -> int:
             print(orders.carry_out(given, config))
             return 0
         logs.start(config)
+        gc.set_threshold(*GC_THRESHOLDS)
         _serve(config)
     except (ConfigError, OrderError) as error:
         print(f"relay: {error}", file=sys.stderr)

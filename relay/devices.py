@@ -133,6 +133,10 @@ class Devices:
         assert connection.request is not None  # it was looked at
         name = names.of_path(connection.request.path)
         digest: str | None = connection.digest  # type: ignore[attr-defined]
+        # Of no further use, and more than all else that is kept of a device.
+        connection.request.headers.clear()
+        if connection.response is not None:
+            connection.response.headers.clear()
         link = DeviceLink(connection, self._config.device_queue, self._exchange.counts)
         try:
             with self.places.one(name):
