@@ -1,11 +1,12 @@
-"""Measure the relay beside a bare pipe of `websockets`, and print a table.
+"""Measure the relay beside a bare pipe of `websockets` and nats-server, and print a table.
 
 usage: relay.py [--devices 10000] [--pages 1000] [--rate 2000] [--seconds 10] [--json FILE]
                 [--only NAMES]
 
-The relay, and the pipe of relay_pipe.py, one after the other: memory per device as the fleet
-grows; the CPU that a message costs; how late it arrives; and for the relay, how long a fleet takes
-to be back when it has been killed and started again. Compare figures within one run only.
+The relay, the pipe of relay_pipe.py, and the WebSocket of Debian's nats-server where it is
+installed (a page subscribes to what its device publishes), one after the other: memory per device
+as the fleet grows; the CPU that a message costs; how late it arrives; and for the relay, how long a
+fleet takes to be back when it has been killed and started again. Compare within one run only.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +31,14 @@ AT_A_TIME = 50
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+NATS = """
+listen: 127.0.0.1:%d
+max_payload: 65536
+websocket { listen: "127.0.0.1:%d", no_tls: true }
+"""
+CONNECT = b'CONNECT {"verbose": false}\r\n'
+
+
 class Server:
     """A relay or what stands for one, at ports that it keeps.
 
@@ -39,8 +49,10 @@ class Server:
     def __init__(self, name, folder):
         self.name = name
         self.subprotocol = "websock.v1" if name == "relay" else None
-        self._folder = folder
+        self._folder = Path(folder)
         self.device_port, self.page_port = free_ports(2)
+        if name == "nats":
+            self.page_port = self.device_port
 
     def start(self):
         ports = [str(self.device_port), str(self.page_port)]
@@ -48,12 +60,44 @@ class Server:
             command = [sys.executable, "-m", "relay", "--data", str(self._folder), "--device-rate"]
             command += ["0", "--page-rate", "0", "--max-pages-of-one", "2000"]
             command += ["--device-port", ports[0], "--page-port", ports[1]]
-        else:
+        elif self.name == "pipe":
             command = [sys.executable, str(ROOT / "bench" / "relay_pipe.py"), *ports]
+        else:
+            file = self._folder / "nats.conf"
+            file.write_text(NATS % (free_ports(1)[0], self.device_port))
+            command = ["nats-server", "-c", str(file)]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        assert self._process.stdout.readline().startswith(b"ready")
+        if self.name == "nats":
+            while b"Server is ready" not in self._process.stderr.readline():
+                pass
+        else:
+            assert self._process.stdout.readline().startswith(b"ready")
+
+    async def device(self, n):
+        """A device that has told its state."""
+        peer = await connect(self.device_port, self._path(n), self.subprotocol)
+        if self.name == "nats":
+            peer.send(CONNECT)
+        self.tell(peer, n, state(f"device-{n}"))
+        return peer
+
+    async def page(self, n, take):
+        """A page that looks at a device."""
+        peer = await connect(self.page_port, self._path(n), take=take)
+        if self.name == "nats":
+            peer.send(CONNECT + b"SUB device-%d 1\r\n" % n)
+        return peer
+
+    def tell(self, peer, n, message):
+        """Have a device send a message."""
+        if self.name == "nats":
+            message = b"PUB device-%d %d\r\n%s\r\n" % (n, len(message), message)
+        peer.send(message)
+
+    def _path(self, n):
+        return "/" if self.name == "nats" else f"/device-{n}"
 
     def kill(self):
         self._process.kill()
@@ -91,11 +135,6 @@ async def measure(server, options):
     figures = {}
     server.start()
 
-    async def device(n):
-        peer = await connect(server.device_port, f"/device-{n}", server.subprotocol)
-        peer.send(state(f"device-{n}"))
-        return peer
-
     await asyncio.sleep(1)
     empty = server.memory()
     devices = []
@@ -103,7 +142,7 @@ async def measure(server, options):
         began, cpu = time.perf_counter(), server.cpu()
         before = len(devices)
         devices += await many(
-            count - before, AT_A_TIME, lambda n, before=before: device(before + n)
+            count - before, AT_A_TIME, lambda n, before=before: server.device(before + n)
         )
         await asyncio.sleep(2)
         figures[f"KiB per device, {count}"] = (server.memory() - empty) / count
@@ -112,41 +151,36 @@ async def measure(server, options):
             figures["ms of CPU per connection"] = 1000 * spent
             figures["s to connect all"] = time.perf_counter() - began - 2
     latencies = Latencies()
-    pages = await many(
-        options.pages,
-        AT_A_TIME,
-        lambda n: connect(server.page_port, f"/device-{n}", take=latencies.take),
-    )
+    pages = await many(options.pages, AT_A_TIME, lambda n: server.page(n, latencies.take))
     await asyncio.sleep(1)
-    looked_at = devices[: options.pages]
+
+    def tell(n):
+        text = b'{"tank/value": %d, "t": %.6f}' % (n, time.perf_counter())
+        server.tell(devices[n % options.pages], n % options.pages, text)
+
     cpu = server.cpu()
-    sent = await stream(
-        looked_at,
-        options.rate,
-        options.seconds,
-        lambda n, now: b'{"tank/value": %d, "t": %.6f}' % (n, now),
-    )
+    sent = await stream(tell, options.rate, options.seconds)
     await asyncio.sleep(1)
     figures["us of CPU per message"] = 1e6 * (server.cpu() - cpu) / sent
     figures["messages that arrived"] = len(latencies.values) / sent
     for share in (0.5, 0.99):
         figures[f"ms late, {share:.0%}"] = latencies.quantile(share)
     if server.name == "relay":
-        figures["s until all are back"] = await storm(server, devices, device)
+        figures["s until all are back"] = await storm(server, devices)
     for peer in (*devices, *pages):
         peer.transport.abort()
     server.stop()
     return figures
 
 
-async def storm(server, devices, device):
+async def storm(server, devices):
     """Kill the relay, start it again; seconds until every device is back."""
     began = time.perf_counter()
     server.kill()
     server.start()
     await asyncio.gather(*(peer.closed for peer in devices))
     devices[:] = await asyncio.gather(
-        *(return_by_itself(lambda n=n: device(n)) for n in range(len(devices)))
+        *(return_by_itself(lambda n=n: server.device(n)) for n in range(len(devices)))
     )
     return time.perf_counter() - began
 
@@ -154,13 +188,14 @@ async def storm(server, devices, device):
 def table(results):
     """The figures as lines of Markdown."""
     names = list(results)
-    lines = ["| | " + " | ".join(names) + " | ratio |", "| --- " * (len(names) + 2) + "|"]
-    for figure in results["relay"]:
+    others = names[1:]
+    lines = ["| | " + " | ".join([*names, *(f"{names[0]} / {each}" for each in others)]) + " |"]
+    lines.append("| --- " * (len(names) + len(others) + 1) + "|")
+    for figure, value in results[names[0]].items():
         values = [results[name].get(figure) for name in names]
-        shown = ["" if value is None else f"{value:.3g}" for value in values]
-        pipe = results.get("pipe", {}).get(figure)
-        ratio = f"{values[0] / pipe:.2f}" if pipe else ""
-        lines.append(f"| {figure} | " + " | ".join(shown) + f" | {ratio} |")
+        shown = ["" if each is None else f"{each:.3g}" for each in values]
+        shown += [f"{value / each:.2f}" if each else "" for each in values[1:]]
+        lines.append(f"| {figure} | " + " | ".join(shown) + " |")
     return lines
 
 
@@ -171,7 +206,8 @@ def main():
     parser.add_argument("--rate", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--only", default="relay,pipe")
+    nats = ",nats" if shutil.which("nats-server") else ""
+    parser.add_argument("--only", default="relay,pipe" + nats)
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,60 +1,18 @@
 """The image behind a real nginx or Caddy, which ends TLS and gives the device another name."""
 
-import http.client
+import contextlib
 import json
-import os
 import re
-import signal
-import socket
-import ssl
-from pathlib import Path
 
 import pytest
-import websockets.sync.client
 from websockets.exceptions import InvalidStatus
 
 from certificates import Authority
-from support import ROOT, Program, free_port, wait_until
+from proxies import PROXIES, running
+from support import ROOT
 
-NGINX = Path("/usr/sbin/nginx")
-CADDY = Path("/usr/bin/caddy")
 NAME = "pump.example.com"
 PASSWORD = "correct horse"
-
-CONFIGURATION = """
-daemon off;
-pid FOLDER/nginx.pid;
-error_log stderr;
-events {}
-http {
-    access_log off;
-    client_body_temp_path FOLDER;
-    proxy_temp_path FOLDER;
-    fastcgi_temp_path FOLDER;
-    uwsgi_temp_path FOLDER;
-    scgi_temp_path FOLDER;
-    map $http_upgrade $connection_upgrade { default upgrade; "" close; }
-    server {
-        listen 127.0.0.1:PORT ssl;
-        ssl_certificate FOLDER/cert.pem;
-        ssl_certificate_key FOLDER/key.pem;
-        LOCATION
-    }
-}
-"""
-
-CADDYFILE = """
-{
-    admin off
-    auto_https disable_redirects
-    default_sni NAME
-}
-https://NAME:PORT {
-    bind 127.0.0.1
-    tls FOLDER/cert.pem FOLDER/key.pem
-    LOCATION
-}
-"""
 
 DOCUMENT = (ROOT / "docs" / "http.md").read_text()
 
@@ -64,36 +22,6 @@ def documented(language):
     return re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)[1]
 
 
-class Proxy:
-    """A proxy in front of an image; asked for NAME, over TLS."""
-
-    def __init__(self, port, context):
-        self.port = port
-        self._context = context
-
-    def ask(self, method, path, fields=None, source="127.0.0.1", **headers):
-        client = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, context=self._context, source_address=(source, 0)
-        )
-        body = None if fields is None else json.dumps(fields)
-        try:
-            headers = {"Host": NAME, "Content-Type": "application/json", **headers}
-            client.request(method, path, body, headers)
-            answer = client.getresponse()
-            return answer, answer.read()
-        finally:
-            client.close()
-
-    def connect(self, place="/", **headers):
-        return websockets.sync.client.connect(
-            f"wss://{NAME}{place}ws",
-            sock=socket.create_connection(("127.0.0.1", self.port)),
-            ssl=self._context,
-            server_hostname=NAME,
-            additional_headers=headers,
-        )
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     authority = Authority(tmp_path_factory.mktemp("authority"))
@@ -101,66 +29,24 @@ def authority(tmp_path_factory):
     return authority
 
 
-def run_nginx(text, folder):
-    (folder / "nginx.conf").write_text(text)
-    return [NGINX, "-c", folder / "nginx.conf", "-p", folder]
-
-
-def run_caddy(text, folder):
-    (folder / "Caddyfile").write_text(text)
-    places = [f"XDG_DATA_HOME={folder}", f"XDG_CONFIG_HOME={folder}"]
-    return ["/usr/bin/env", *places, CADDY, "run", "--config", folder / "Caddyfile"]
-
-
-# Program, package, command, configuration.
-PROXIES = {
-    "nginx": (NGINX, "nginx-light", run_nginx, CONFIGURATION),
-    "caddy": (CADDY, "caddy", run_caddy, CADDYFILE),
-}
-
-
 @pytest.fixture(params=PROXIES)
 def make_proxy(request, authority, tmp_path):
     """A function that starts a proxy in front of an image."""
-    program, package, command, configuration = PROXIES[request.param]
+    program, package, *_ = PROXIES[request.param]
     if not program.exists():
         pytest.skip(f"{request.param} is missing: apt-get install {package}")
-    started = []
+    with contextlib.ExitStack() as stack:
 
-    def make(image, place="/"):
-        folder = tmp_path / "proxy"
-        folder.mkdir()
-        (folder / "cert.pem").write_bytes(authority.read("server.pem"))
-        (folder / "key.pem").write_bytes(authority.read("server.key"))
-        os.chmod(folder, 0o755)
-        port = free_port()
-        location = documented(request.param).replace("/pump/", place)
-        location = location.replace("192.168.1.20", f"127.0.0.1:{image.http_port}")
-        text = configuration.replace("LOCATION", location).replace("NAME", NAME)
-        text = text.replace("FOLDER", str(folder)).replace("PORT", str(port))
-        server = Program(command(text, folder), tmp_path / "proxy.log")
-        server.spawn()
-        started.append(server)
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        proxy = Proxy(port, context)
+        def make(image, place="/"):
+            folder = tmp_path / "proxy"
+            folder.mkdir()
+            location = documented(request.param).replace("/pump/", place)
+            location = location.replace("192.168.1.20", f"127.0.0.1:{image.http_port}")
+            return stack.enter_context(
+                running(request.param, NAME, location, folder, authority, place + "health")
+            )
 
-        def serves():
-            assert server.running, server.log()
-            try:
-                proxy.ask("GET", place + "health")
-            except OSError:
-                return False
-            return True
-
-        wait_until(serves)
-        return proxy
-
-    yield make
-    for server in started:
-        server.send_signal(signal.SIGTERM)  # which nginx' workers are told
-        server.wait()
+        yield make
 
 
 @pytest.mark.parametrize("make_proxy", ["nginx"], indirect=True)
@@ -224,7 +110,7 @@ def test_the_device_in_a_folder_of_the_site(image, make_proxy):
     assert proxy.ask("GET", "/pump/login")[0].status == 200
     answer, _ = proxy.ask("POST", "/pump/login", {"password": PASSWORD}, Origin=origin)
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
-    with proxy.connect("/pump/", Cookie=cookie, Origin=origin) as client:
+    with proxy.connect("/pump/ws", Cookie=cookie, Origin=origin) as client:
         assert "iam" in json.loads(client.recv())
     scripts = (ROOT / "frozen_www" / "static").glob("*.js")
     assert not [s for s in scripts if re.search(r"""fetch\(["'`]/""", s.read_text())]
