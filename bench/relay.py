@@ -5,8 +5,8 @@ usage: relay.py [--devices 10000] [--pages 1000] [--rate 2000] [--seconds 10] [-
 
 The relay, the pipe of relay_pipe.py, and the WebSocket of Debian's nats-server where it is
 installed (a page subscribes to what its device publishes), one after the other: memory per device
-as the fleet grows; the CPU that a message costs; how late it arrives; and for the relay, how long a
-fleet takes to be back when it has been killed and started again. Compare within one run only.
+as the fleet grows; the CPU that a message costs; how late it arrives; and for the relay, how long
+a fleet takes to be back when it has been killed and started again. Compare within one run only.
 """
 
 import argparse
