@@ -66,9 +66,9 @@ class Server:
             file = self._folder / "nats.conf"
             file.write_text(NATS % (free_ports(1)[0], self.device_port))
             command = ["nats-server", "-c", str(file)]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        # The relay has a line for each device: more than a pipe holds that nobody reads.
+        errors = subprocess.PIPE if self.name == "nats" else subprocess.DEVNULL
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors)
         if self.name == "nats":
             while b"Server is ready" not in self._process.stderr.readline():
                 pass
