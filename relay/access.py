@@ -136,7 +136,7 @@ class Access:
         Raises:
             Refused: nothing.
         """
-        token = bearer(headers) or query.get("token")
+        token = _page_token(headers, query)
         if token is not None:
             grant, expires = self._page_tokens.get(passwords.token_digest(token), (None, None))
             if grant is None or (expires is not None and expires < time.time()):
@@ -154,6 +154,14 @@ class Access:
         if grant is None:
             raise Refused("log in first")
         return grant
+
+    def seconds_left(self, headers: Mapping[str, str], query: Mapping[str, str]) -> float | None:
+        """How long who asks may stay, None for as long as nothing changes."""
+        token = _page_token(headers, query)
+        if token is None:
+            return None
+        _, expires = self._page_tokens.get(passwords.token_digest(token), (None, None))
+        return None if expires is None else max(0.0, expires - time.time())
 
     def open_to_all(self, headers: Mapping[str, str]) -> bool:
         """Whether nobody needs to log in."""
@@ -211,6 +219,10 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """The token of an Authorization header (RFC 6750 section 2.1)."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token else None
+
+
+def _page_token(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    return bearer(headers) or query.get("token")
 
 
 def _cookie(header: str) -> str | None:

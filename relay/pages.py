@@ -49,8 +49,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Methods that change nothing (RFC 9110 section 9.2.1).
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
-# A form or a command.
-_BODY_MAX = 65_536
+# The largest is a push to all devices.
+_BODY_MAX = 2 << 20
 
 # Seconds for a peer to answer a close frame, and for requests to end when the relay does.
 CLOSE_TIMEOUT = 5
@@ -265,6 +265,13 @@ class Pages:
         """
         return self._access.page(request.headers, request.query, request.remote or "")
 
+    def address(self, request: web.Request) -> str:
+        """Whom a request is from, by the word of a proxy that is believed."""
+        remote = request.remote or ""
+        if remote in self._config.proxies:
+            return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or remote
+        return remote
+
     def device(self, request: web.Request) -> tuple[str, Grant]:
         """The device that a request is about, and what who asks may do.
 
@@ -291,7 +298,7 @@ class Pages:
     async def _socket(
         self, request: web.Request, name: str, grant: Grant, own: bool = False
     ) -> web.StreamResponse:
-        holder = grant.who if grant.who != "anybody" else request.remote or ""
+        holder = grant.who if grant.who != "anybody" else self.address(request)
         with self.places.one(holder):
             socket = self.socket()
             await socket.prepare(request)
@@ -332,7 +339,9 @@ class Pages:
             except Refused:
                 return False
 
-        return _Linked(self._links, link, still)
+        return _Linked(
+            self._links, link, still, self._access.seconds_left(request.headers, request.query)
+        )
 
     # Files
 
@@ -431,9 +440,9 @@ class Pages:
         if not isinstance(name, str) or not isinstance(password, str):
             raise web.HTTPBadRequest(text="name and password are needed")
         try:
-            cookie = await self._access.log_in(name, password, request.remote or "")
+            cookie = await self._access.log_in(name, password, self.address(request))
         except Refused as error:
-            log.warning("login of %r refused, from %s", name[:40], request.remote)
+            log.warning("login of %r refused, from %s", name[:40], self.address(request))
             return answer({"error": str(error)}, HTTPStatus.UNAUTHORIZED)
         response = answer({"user": name})
         response.set_cookie(
@@ -464,13 +473,21 @@ class _Linked:
         links: dict[PageLink, Callable[[], bool]],
         link: PageLink,
         still: Callable[[], bool],
+        seconds: float | None,
     ) -> None:
         self._links = links
         self._link = link
         self._still = still
+        self._seconds = seconds
+        self._end: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
         self._links[self._link] = self._still
+        if self._seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._end = loop.call_later(
+                self._seconds, self._link.close, POLICY_VIOLATION, "the token has expired"
+            )
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -482,6 +499,8 @@ class _Linked:
 
     async def __aexit__(self, *exception: object) -> None:
         del self._links[self._link]
+        if self._end is not None:
+            self._end.cancel()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 

@@ -259,6 +259,34 @@ async def test_tokens_of_pages(tmp_path):
         assert (await refused(page_uri(relay), **bearer(token)))[0] == 401
 
 
+async def test_a_token_that_expires_ends_what_it_has_opened(tmp_path):
+    make_user(tmp_path)
+    token = passwords.new_token()
+    with stored(tmp_path) as store:
+        digest = passwords.token_digest(token)
+        store.add_page_token(Grant("short"), digest, time.time() + 2)
+    async with running(tmp_path) as relay:
+        async with connect(page_uri(relay), **bearer(token)) as page:
+            with pytest.raises(ConnectionClosed):
+                await page.recv()
+            assert page.close_code == 1008 and page.close_reason == "the token has expired"
+        assert (await refused(page_uri(relay), **bearer(token)))[0] == 401
+
+
+async def test_behind_a_proxy_one_who_guesses_locks_nobody_else_out(tmp_path):
+    make_user(tmp_path)
+    async with running(tmp_path, proxies=("127.0.0.1",)) as relay, browser() as session:
+        for address, statuses in (("203.0.113.1", [401] * 5 + [429]), ("203.0.113.2", [401])):
+            # What the guesser says of itself stands before what the proxy says.
+            headers = {"X-Forwarded-For": f"203.0.113.9, {address}"}
+            form = {"name": "ann", "password": "wrong password"}
+            for status in statuses:
+                found = await status_of(
+                    session, relay, "/login", "POST", data=form, headers=headers
+                )
+                assert found == status
+
+
 async def test_a_proxy_may_say_who_it_is_if_it_is_asked_to(tmp_path):
     make_user(tmp_path, "ann", "--devices", "pump-1")
     header = {"X-Remote-User": "ann"}

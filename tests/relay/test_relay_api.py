@@ -163,6 +163,13 @@ async def test_pushes_that_can_not_be(values, status, text):
         assert found == status and text in error
 
 
+async def test_a_push_to_a_whole_fleet():
+    async with running() as relay:
+        names = [f"a-device-with-the-longest-name-{n}" for n in range(20_000)]
+        status, results = await push(relay, devices=names, request=["CMD", "reboot"])
+        assert status == 200 and len(results) == 20_000
+
+
 async def test_history(tmp_path):
     async with running(tmp_path, history_s=1, device_rate=0) as relay:
         async with connect(device_uri(relay), **V1) as pump:
