@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.request
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -39,6 +40,16 @@ INTERFACES = [
     {"name": "fake_interface", "type": "echo"},
     {"name": "valve", "type": "gpio", "pin": 5, "direction": "out"},
 ]
+
+
+def wait_for_history(relay, name, key):
+    """Wait until there is something to be drawn; browsers complain of a chart that isn't there."""
+
+    def there():
+        with urllib.request.urlopen(f"{relay.http}/api/devices/{name}/history") as answer:
+            return key in json.load(answer)["keys"]
+
+    wait_until(there)
 
 
 def row(page, name):
@@ -169,6 +180,7 @@ def test_the_devices_own_page_works_by_the_relay(make_image, relay, open_page):
     expect(valve.get_by_role("button", name="On", exact=True)).to_have_attribute(
         "aria-pressed", "true"
     )
+    wait_for_history(relay, "pump-1", "valve/value")
     valve.get_by_text("Charts").click()
     expect(valve.locator("figure canvas")).to_be_visible()
     image.stop()
@@ -181,7 +193,7 @@ def test_charts_and_csv(make_image, relay, open_page):
     phoning(make_image, relay, "pump-1")
     page = open_page(relay)
     expect(row(page, "pump-1").get_by_text("Connected")).to_be_visible()
-    page.wait_for_timeout(2500)
+    wait_for_history(relay, "pump-1", "valve/value")
     page.get_by_role("link", name="pump-1", exact=True).click()
     chart = page.locator("figure").filter(has_text="valve, value")
     expect(chart.locator("canvas")).to_be_visible()
