@@ -220,3 +220,17 @@ async def test_a_step_of_the_clock_ends_nothing(make_image):
             message, _ = await answer(device, 5)
             assert message["time_source"] == "page"
             assert page.count("home/connected") == 1
+
+
+async def test_who_asks_for_a_connection_that_there_is_hurries_nothing_later(make_image):
+    async with Relay() as relay:
+        image = make_image(files=settings(relay))
+        device = await relay.device()
+        await device.receive()
+        async with Page(image.ws) as page:
+            await page.send("CMD", "phone_home", [], 1)
+            await answer(page, 1)
+            device.connection.transport.abort()
+            lost = asyncio.get_running_loop().time()
+            await relay.device()
+            assert asyncio.get_running_loop().time() - lost > 3.9

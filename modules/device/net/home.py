@@ -160,7 +160,8 @@ class Home:
 
     def phone_now(self):
         """Try at once, if there is no connection."""
-        self._hurry.set()
+        if self.connection is None:
+            self._hurry.set()
 
     def network_changed(self):
         """Take note that the station or Ethernet has come up, or is down."""
