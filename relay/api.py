@@ -15,10 +15,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from relay import names, wire
 from relay.alerts import Alerts, rule_of
-from relay.deliveries import Deliveries, TooMuch
+from relay.deliveries import Answer, Deliveries, TooMuch
 from relay.exchange import Exchange
 from relay.fleet import Fleet
-from relay.grants import Grant
+from relay.grants import ANYBODY, Grant
 from relay.history import History
 from relay.metrics import Metrics
 from relay.pages import PageLink, Pages, answer, page_file
@@ -124,7 +124,7 @@ class Api:
                 "admin": grant.admin,
                 "devices": grant.devices,
                 "verbs": grant.verbs,
-                "session": grant.who != "anybody",
+                "session": grant is not ANYBODY,
             }
         )
 
@@ -142,7 +142,7 @@ class Api:
 
     async def _live_list(self, request: web.Request) -> web.StreamResponse:
         grant = self._pages.grant(request)
-        with self._pages.places.one(grant.who):
+        with self._pages.place(request, grant):
             socket = self._pages.socket()
             await socket.prepare(request)
             link = PageLink(socket, LIVE_QUEUE, self._exchange.counts)
@@ -201,20 +201,15 @@ class Api:
             return response
         found = _allowed(grant, message)
         asked = wire.Request(found.verb, found.item, found.arguments, None, wait)
-        answered: asyncio.Future[wire.Keys | None] = asyncio.get_running_loop().create_future()
-
-        def take(keys: wire.Keys | None) -> None:
-            if not answered.done():
-                answered.set_result(keys)
-
-        waiting = await self._deliveries.add(name, asked, grant.who, take)
+        answered = Answer()
+        waiting = await self._deliveries.add(name, asked, grant.who, answered.take)
         await self._note(grant, _shown(message), name)
         told = {"waiting": waiting.number, "expires": int(waiting.expires)}
         device = self._exchange.devices.get(name)
         if device is None or device.link is None:
             return answer(told, HTTPStatus.ACCEPTED)
         try:
-            keys = await asyncio.wait_for(answered, self._exchange.answer_s)
+            keys = await asyncio.wait_for(answered.future, self._exchange.answer_s)
         except TimeoutError:
             return answer(told, HTTPStatus.ACCEPTED)
         if keys is None:
@@ -363,13 +358,8 @@ class Api:
     async def _push_to(self, grant: Grant, name: str, request: wire.Request) -> dict[str, Any]:
         if not grant.covers(name) or name not in self._exchange.devices:
             return {"error": f"{name} is not known"}
-        answered: asyncio.Future[wire.Keys | None] = asyncio.get_running_loop().create_future()
-
-        def take(keys: wire.Keys | None) -> None:
-            if not answered.done():
-                answered.set_result(keys)
-
-        if not self._exchange.ask(name, request, take):
+        answered = Answer()
+        if not self._exchange.ask(name, request, answered.take):
             if not request.wait:
                 return {"error": f"{name} is not connected"}
             try:
@@ -377,7 +367,7 @@ class Api:
             except (TooMuch, StoreError) as error:
                 return {"error": str(error)}
             return {"waiting": waiting.number, "expires": int(waiting.expires)}
-        keys = await answered
+        keys = await answered.future
         return {"error": f"{name} did not answer"} if keys is None else keys
 
     # Alerts and the audit log

@@ -27,6 +27,22 @@ class TooMuch(Exception):
     """There is no room for another command; the text says why."""
 
 
+class Answer:
+    """The answer to a request, to be awaited.
+
+    Attributes:
+        future: the answer, None for none; who waits for it may have given up.
+    """
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[wire.Keys | None] = asyncio.get_running_loop().create_future()
+
+    def take(self, keys: wire.Keys | None) -> None:
+        """What an exchange and deliveries call."""
+        if not self.future.done():
+            self.future.set_result(keys)
+
+
 class Deliveries:
     """The queues of all devices.
 
@@ -187,19 +203,12 @@ class Deliveries:
                 if waiting.expires <= self._exchange.now():
                     await self._end(waiting, None)
                     continue
-                answered: asyncio.Future[wire.Keys | None] = asyncio.Future()
+                answered = Answer()
                 request = wire.parse(waiting.request)
                 number = f"w-{self._mark}-{waiting.number}"
-
-                def take(
-                    keys: wire.Keys | None, answered: asyncio.Future[wire.Keys | None] = answered
-                ) -> None:
-                    if not answered.done():
-                        answered.set_result(keys)
-
-                if not self._exchange.ask(name, request, take, number):
+                if not self._exchange.ask(name, request, answered.take, number):
                     return
-                keys = await answered
+                keys = await answered.future
                 if keys is None:
                     await asyncio.sleep(RETRY)
                 else:

@@ -8,6 +8,7 @@ import logging
 import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -17,7 +18,7 @@ from aiohttp import WSMsgType, web
 from relay import frozen, names, wire
 from relay.access import COOKIE, SESSION_SECONDS, Access, Refused, TooMany
 from relay.config import Config
-from relay.deliveries import TooMuch
+from relay.deliveries import Answer, TooMuch
 from relay.exchange import (
     POLICY_VIOLATION,
     SERVICE_RESTART,
@@ -26,7 +27,7 @@ from relay.exchange import (
     Message,
     Page,
 )
-from relay.grants import Grant
+from relay.grants import ANYBODY, Grant
 from relay.links import Full, Pace, Places
 from relay.store import StoreError
 
@@ -272,6 +273,14 @@ class Pages:
             return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or remote
         return remote
 
+    def place(self, request: web.Request, grant: Grant) -> AbstractContextManager[None]:
+        """A place of who asks, for as long as the context lasts.
+
+        Raises:
+            Full: there is none.
+        """
+        return self.places.one(self.address(request) if grant is ANYBODY else grant.who)
+
     def device(self, request: web.Request) -> tuple[str, Grant]:
         """The device that a request is about, and what who asks may do.
 
@@ -298,8 +307,7 @@ class Pages:
     async def _socket(
         self, request: web.Request, name: str, grant: Grant, own: bool = False
     ) -> web.StreamResponse:
-        holder = grant.who if grant.who != "anybody" else self.address(request)
-        with self.places.one(holder):
+        with self.place(request, grant):
             socket = self.socket()
             await socket.prepare(request)
             link = PageLink(socket, self._config.page_queue, self._exchange.counts)
@@ -408,15 +416,10 @@ class Pages:
         if not grant.allows(request.verb, request.item):
             text = f"{grant.who} may not {request.verb} {request.item}"
             return answer({"error": text}, HTTPStatus.FORBIDDEN)
-        answered = asyncio.get_running_loop().create_future()
-
-        def take(keys: wire.Keys | None) -> None:
-            if not answered.done():
-                answered.set_result(keys)
-
-        if not self._exchange.ask(name, request, take):
+        answered = Answer()
+        if not self._exchange.ask(name, request, answered.take):
             raise web.HTTPServiceUnavailable(text=f"{name} is not connected")
-        keys = await answered
+        keys = await answered.future
         if keys is None:
             return answer({"error": f"{name} did not answer"}, HTTPStatus.GATEWAY_TIMEOUT)
         return answer(keys, HTTPStatus.BAD_REQUEST if "error" in keys else HTTPStatus.OK)
