@@ -201,12 +201,14 @@ class Api:
             return response
         found = _allowed(grant, message)
         asked = wire.Request(found.verb, found.item, found.arguments, None, wait)
+        device = self._exchange.devices.get(name)
+        # It may be gone when the command has been kept, as by a reboot, and comes back.
+        there = device is not None and device.link is not None
         answered = Answer()
         waiting = await self._deliveries.add(name, asked, grant.who, answered.take)
         await self._note(grant, _shown(message), name)
         told = {"waiting": waiting.number, "expires": int(waiting.expires)}
-        device = self._exchange.devices.get(name)
-        if device is None or device.link is None:
+        if not there:
             return answer(told, HTTPStatus.ACCEPTED)
         try:
             keys = await asyncio.wait_for(answered.future, self._exchange.answer_s)

@@ -117,3 +117,19 @@ def pytest_runtest_makereport(item, call):
         for number, image in enumerate(item.stash.get(IMAGES, [])):
             report.sections.append((f"stderr of image {number}", image.log()))
     return report
+
+
+@pytest.fixture
+def make_relay(tmp_path):
+    """A function that starts the relay with more arguments, on the same data each time."""
+    from relays import Program
+
+    programs = []
+
+    def make(*arguments):
+        programs.append(Program(tmp_path / "relay", *arguments))
+        return programs[-1]
+
+    yield make
+    for program in programs:
+        program.kill()

@@ -109,6 +109,7 @@ class Program:
         self.http = f"http://127.0.0.1:{self.page_port}"
 
     def kill(self):
+        """End it in the middle of whatever it does; also one that has ended."""
         self.process.kill()
         self.process.communicate()
 

@@ -10,19 +10,16 @@ from playwright.sync_api import expect
 
 from browser import chromium
 from browser.page import card, status
-from relays import Program
 from support import free_port, wait_until
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def relay(tmp_path):
+def relay(make_relay):
     """A relay that knows no users, at ports that it has again after a restart."""
-    ports = ("--device-port", str(free_port()), "--page-port", str(free_port()))
-    program = Program(tmp_path / "relay", "--history-s", "1", *ports)
-    yield program
-    program.kill()
+    ports = ("--device-port", free_port(), "--page-port", free_port())
+    return make_relay("--history-s", "1", *ports)
 
 
 def phoning(make_image, relay, name, **home):

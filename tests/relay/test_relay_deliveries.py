@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 from websockets.asyncio.client import connect
 
 from command_client import Page
-from relays import Program, device_uri, get, page_uri, post, running, told, until
+from relay.store import Store
+from relays import device_uri, get, page_uri, post, running, told, until
+from support import DEADLINE
 
 V1 = {"subprotocols": ["websock.v1"]}
 
@@ -70,6 +73,28 @@ async def test_who_waits_for_a_device_that_is_there_gets_its_answer():
         *_, number = await told(pump)
         await pump.send(json.dumps({"id": number, "error": "no"}))
         assert await asking == (400, {"error": "no", "delivered": True})
+
+
+async def test_who_waits_for_a_device_that_goes_and_comes_back_gets_its_answer(monkeypatch):
+    gone = threading.Event()
+    note = Store.note
+
+    def note_late(*arguments):
+        assert gone.wait(DEADLINE)
+        note(*arguments)
+
+    # A disk that takes its time to keep the line of the audit log.
+    monkeypatch.setattr(Store, "note", note_late)
+    async with running() as relay:
+        async with connect(device_uri(relay), **V1) as pump:
+            asking = asyncio.create_task(post(relay, COMMAND + "?wait=60", ["CMD", "reboot"]))
+            first = await told(pump)
+        await until(lambda: not list(relay.exchange.connected()))
+        gone.set()
+        async with connect(device_uri(relay), **V1) as pump:
+            assert await told(pump) == first
+            await pump.send(json.dumps({"id": first[3]}))
+            assert await asking == (200, {"delivered": True})
 
 
 async def test_a_device_that_is_there_but_does_not_answer_is_asked_again():
@@ -137,8 +162,8 @@ async def test_what_waits_is_bounded():
             assert "3 commands wait for pump-1 already" in (await told(page))["error"]
 
 
-async def test_a_command_that_waits_is_done_once_by_a_device(tmp_path, make_image):
-    program = Program(tmp_path / "relay")
+async def test_a_command_that_waits_is_done_once_by_a_device(make_relay, make_image):
+    program = make_relay()
     home = {"host": "127.0.0.1", "port": program.device_port, "rights": "settings"}
     files = {"network.json": {"device": {"iam": "pump-1"}}, "app.json": {"home": home}}
     status, _ = await post(program, COMMAND + "?wait=600", ["CMD", "send_message", ["a"]])
@@ -147,7 +172,7 @@ async def test_a_command_that_waits_is_done_once_by_a_device(tmp_path, make_imag
     program.kill()
     image = make_image(files=files)
     async with Page(image.ws) as page:
-        again = Program(tmp_path / "relay", "--device-port", str(program.device_port))
+        again = make_relay("--device-port", program.device_port)
         assert await page.event("fake_interface/msg") == "A"
         # One that restarts the device is not done again when it is back.
         status, answer = await post(again, COMMAND + "?wait=600", ["CMD", "reboot"])
@@ -159,4 +184,3 @@ async def test_a_command_that_waits_is_done_once_by_a_device(tmp_path, make_imag
         assert (status, answer) == (200, {"delivered": True})
         assert await page.event("fake_interface/msg") == "B"
         assert page.count("fake_interface/msg") == 1
-    again.kill()

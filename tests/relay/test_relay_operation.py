@@ -8,7 +8,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
-from relays import Program, device_uri, get, order, page_uri, post, running, told, until, web
+from relays import device_uri, get, order, page_uri, post, running, told, until, web
 
 V1 = {"subprotocols": ["websock.v1"]}
 
@@ -83,10 +83,10 @@ async def test_health_says_that_the_database_fails(tmp_path):
         assert (status, answer) == (503, {"status": "the database fails"})
 
 
-def test_the_log_is_json_and_rotates(tmp_path):
+def test_the_log_is_json_and_rotates(tmp_path, make_relay):
     log = tmp_path / "relay.log"
     settings = ("--log-file", log, "--log-format", "json", "--log-size", 10_000)
-    program = Program(tmp_path / "data", *settings)
+    program = make_relay(*settings)
 
     async def come_and_go():
         for _ in range(120):

@@ -13,16 +13,14 @@ from websockets.exceptions import ConnectionClosed
 from command_client import Page
 from relay.config import Config, ConfigError, load
 from relay.store import FILE
-from relays import COMMAND, Program, page_uri
+from relays import COMMAND, page_uri
 from support import DEADLINE, ROOT
 
 
 @pytest.fixture
-def program(tmp_path):
+def program(make_relay):
     """The relay as `make relay` runs it."""
-    program = Program(tmp_path / "data")
-    yield program
-    program.kill()
+    return make_relay()
 
 
 async def test_a_device_phones_home_and_its_page_is_one_of_the_relays(program, make_image):
@@ -45,8 +43,7 @@ async def test_a_device_phones_home_and_its_page_is_one_of_the_relays(program, m
                 assert "error" not in message
 
 
-async def test_a_relay_that_is_killed_is_found_again(tmp_path, make_image):
-    program = Program(tmp_path / "data")
+async def test_a_relay_that_is_killed_is_found_again(program, make_relay, make_image):
     home = {"host": "127.0.0.1", "port": program.device_port}
     files = {"network.json": {"device": {"iam": "pump-1"}}, "app.json": {"home": home}}
     image = make_image(files=files)
@@ -54,11 +51,10 @@ async def test_a_relay_that_is_killed_is_found_again(tmp_path, make_image):
         await own.reaches({"home/connected": True})
         program.kill()
         await own.reaches({"home/connected": False})
-        again = Program(tmp_path / "data", "--device-port", str(program.device_port))
+        again = make_relay("--device-port", program.device_port)
         await own.reaches({"home/connected": True})
         async with connect(page_uri(again)) as page:
             assert json.loads(await page.recv())["iam"] == "pump-1"
-        again.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
