@@ -39,6 +39,8 @@ need 'command -v chromium || command -v chromium-browser' chromium "the browser 
 need 'command -v npm' npm "the bundle of the page and its charts"
 need 'test -x /usr/sbin/nginx' nginx-light "the test of a reverse proxy"
 need 'test -x /usr/bin/caddy' caddy "the test of a reverse proxy"
+need 'command -v nats-server || test -x /usr/sbin/nats-server' \
+    nats-server "the tests of relays in a cluster"
 need 'command -v openssl' openssl "the certificates of the TLS tests"
 # shellcheck disable=SC2016 # $CC is the environment's, where it is run
 need 'echo "#include <stdio.h>" | ${CC:-gcc} -m32 -x c -c - -o /dev/null' \

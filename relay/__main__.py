@@ -48,7 +48,7 @@ def main() -> int:
     try:
         config = load(vars(given))
         if given.order:
-            print(orders.carry_out(given, config))
+            print(asyncio.run(orders.carry_out(given, config)))
             return 0
         logs.start(config)
         gc.set_threshold(*GC_THRESHOLDS)

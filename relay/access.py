@@ -17,7 +17,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from relay import passwords
 from relay.config import Config
 from relay.grants import ANYBODY, Grant
-from relay.store import Keeper, Store
+from relay.storage import Storage
 
 COOKIE = "relay_session"
 SESSION_SECONDS = 30 * 86400
@@ -44,16 +44,15 @@ class Access:
 
     Args:
         config: which of it counts.
-        keeper: where the tables are kept.
+        storage: where the tables are kept.
 
     Attributes:
         on_change: called when the tables have changed.
     """
 
-    def __init__(self, config: Config, keeper: Keeper) -> None:
+    def __init__(self, config: Config, storage: Storage) -> None:
         self._config = config
-        self._keeper = keeper
-        self._version = -1
+        self._storage = storage
         self._device_tokens: dict[str, set[str]] = {}
         self._page_tokens: dict[str, tuple[Grant, float | None]] = {}
         self._users: dict[str, tuple[str, Grant]] = {}
@@ -64,23 +63,16 @@ class Access:
 
     async def load(self) -> None:
         """Read the tables."""
-        key = await self._keeper(Store.secret, "sessions", lambda: secrets.token_bytes(32))
+        key = await self._storage.secret("sessions", lambda: secrets.token_bytes(32))
         self._signer = URLSafeTimedSerializer(key, salt="session")
         await self.reload()
 
     async def reload(self) -> None:
-        """Read the tables again where another process has changed something."""
-        version = await self._keeper(Store.version)
-        if version != self._version:
-            await self.changed()
-            self._version = version
-
-    async def changed(self) -> None:
         """Read the tables again."""
         tables = (
-            await self._keeper(Store.device_tokens),
-            await self._keeper(Store.page_tokens),
-            await self._keeper(Store.users),
+            await self._storage.device_tokens(),
+            await self._storage.page_tokens(),
+            await self._storage.users(),
         )
         if tables != (self._device_tokens, self._page_tokens, self._users):
             self._device_tokens, self._page_tokens, self._users = tables
@@ -120,8 +112,8 @@ class Access:
         """Note that a device has used a token; older ones end."""
         if len(self._device_tokens.get(name, ())) < 2:
             return
-        if await self._keeper(Store.device_token_used, name, digest):
-            await self.changed()
+        if await self._storage.device_token_used(name, digest):
+            await self.reload()
 
     # Pages
 

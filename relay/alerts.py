@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ import aiohttp
 from relay import wire
 from relay.exchange import Device, Exchange
 from relay.grants import Grant, checked_devices
-from relay.store import Keeper, Store
+from relay.storage import Storage
 
 NAME_MAX = 64
 RULES_MAX = 100
@@ -122,20 +123,22 @@ class Alerts:
 
     Args:
         exchange: what tells values.
-        keeper: where the rules are kept.
+        storage: where the rules are kept.
 
     Attributes:
         rules: by their numbers.
         firing: since when (seconds since 1970), by the rule's number and the device.
         stirred: whether that has changed since who shows it has said False.
+        leads: whether this relay of several is the one that tells who is offline.
     """
 
-    def __init__(self, exchange: Exchange, keeper: Keeper) -> None:
+    def __init__(self, exchange: Exchange, storage: Storage) -> None:
         self._exchange = exchange
-        self._keeper = keeper
+        self._storage = storage
         self.rules: dict[int, Rule] = {}
         self.firing: dict[tuple[int, str], float] = {}
         self.stirred = False
+        self.leads: Callable[[], bool] = lambda: True
         self._news: deque[tuple[int, str, float | None]] = deque()
         # By the webhook, so that one that hangs holds up no other.
         self._calls: dict[str, deque[dict[str, Any]]] = {}
@@ -145,12 +148,27 @@ class Alerts:
 
     async def start(self) -> None:
         """Read the rules."""
-        for number, text in (await self._keeper(Store.alerts)).items():
-            self.rules[number] = rule_of(json.loads(text))
-        for number, device, since in await self._keeper(Store.firing):
-            if number in self.rules:
-                self.firing[number, device] = since
+        await self.reload()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+
+    async def reload(self) -> None:
+        """Read the rules again, and for what they fire, which other relays may have changed."""
+        texts = await self._storage.alerts()
+        new = {number: rule_of(json.loads(text)) for number, text in texts.items()}
+        added = [number for number in new if number not in self.rules]
+        self.rules = new
+        found = {(number, device): since for number, device, since in await self._storage.firing()}
+        for number, name, since in self._news:
+            if since is None:
+                found.pop((number, name), None)
+            else:
+                found[number, name] = since
+        found = {key: found[key] for key in found if key[0] in new}
+        if found != self.firing:
+            self.firing = found
+            self.stirred = True
+        if added:
+            self._look_at_all()
 
     async def stop(self) -> None:
         """End."""
@@ -169,10 +187,9 @@ class Alerts:
         """
         if len(self.rules) >= RULES_MAX:
             raise ValueError(f"there are {RULES_MAX} rules already")
-        number = await self._keeper(Store.add_alert, rule.text())
+        number = await self._storage.add_alert(rule.text())
         self.rules[number] = rule
-        for device in self._exchange.devices.values():
-            self._look(device, device.state.keys())
+        self._look_at_all()
         return number
 
     async def remove(self, number: int) -> bool:
@@ -180,7 +197,7 @@ class Alerts:
         self.rules.pop(number, None)
         for key in [key for key in self.firing if key[0] == number]:
             del self.firing[key]
-        return await self._keeper(Store.remove_alert, number)
+        return await self._storage.remove_alert(number)
 
     def forget(self, name: str) -> None:
         """End what fires for a device that is no longer known."""
@@ -190,6 +207,10 @@ class Alerts:
     # What the exchange tells
 
     def joined(self, device: Device) -> None:
+        if self.leads():
+            self._is_back(device)
+
+    def _is_back(self, device: Device) -> None:
         for number, rule in self.rules.items():
             if rule.offline is not None and (number, device.name) in self.firing:
                 self._tell(number, rule, device, False)
@@ -201,6 +222,11 @@ class Alerts:
         if self.rules:
             self._look(device, keys)
 
+    def _look_at_all(self) -> None:
+        for device in self._exchange.devices.values():
+            if not device.remote:
+                self._look(device, device.state.keys())
+
     def _look(self, device: Device, keys: wire.Keys) -> None:
         for number, rule in self.rules.items():
             if rule.key is not None and rule.key in keys and rule.covers(device.name):
@@ -210,22 +236,27 @@ class Alerts:
 
     async def tick(self) -> None:
         """Look who is offline for too long; to be called every few seconds."""
+        if self.leads():
+            self._look_who_is_away()
+        while self._news:
+            await self._storage.set_firing(*self._news[0])
+            self._news.popleft()
+
+    def _look_who_is_away(self) -> None:
         now = self._exchange.now()
         offline = [(n, rule) for n, rule in self.rules.items() if rule.offline is not None]
-        if offline:
-            for device in list(self._exchange.devices.values()):
-                if device.link is None and device.since:
-                    for number, rule in offline:
-                        if (
-                            (number, device.name) not in self.firing
-                            and now - device.since > (rule.offline or 0)
-                            and rule.covers(device.name)
-                        ):
-                            self._tell(number, rule, device, True)
-        while self._news:
-            news = self._news[0]
-            await self._keeper(Store.set_firing, *news)
-            self._news.popleft()
+        for device in list(self._exchange.devices.values()) if offline else ():
+            if device.link is not None:
+                self._is_back(device)
+                continue
+            for number, rule in offline:
+                if (
+                    device.since
+                    and (number, device.name) not in self.firing
+                    and now - device.since > (rule.offline or 0)
+                    and rule.covers(device.name)
+                ):
+                    self._tell(number, rule, device, True)
 
     def _tell(
         self, number: int, rule: Rule, device: Device, fires: bool, value: Any = None

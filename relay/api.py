@@ -22,7 +22,8 @@ from relay.grants import ANYBODY, Grant
 from relay.history import History
 from relay.metrics import Metrics
 from relay.pages import PageLink, Pages, answer, page_file
-from relay.store import Keeper, Store, StoreError
+from relay.storage import Storage
+from relay.store import StoreError
 
 # Devices of one push, and how many are asked at a time.
 PUSH_MAX = 20_000
@@ -45,7 +46,10 @@ class Api:
     Args:
         pages: the server that they are added to.
         exchange, fleet, history, deliveries, alerts: what they are about.
-        keeper: where the audit log is kept.
+        storage: where the audit log is kept.
+
+    Attributes:
+        metrics: what is counted.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class Api:
         history: History,
         deliveries: Deliveries,
         alerts: Alerts,
-        keeper: Keeper,
+        storage: Storage,
     ) -> None:
         self._pages = pages
         self._exchange = exchange
@@ -64,8 +68,8 @@ class Api:
         self._history = history
         self._deliveries = deliveries
         self._alerts = alerts
-        self._keeper = keeper
-        self._metrics = Metrics(exchange, deliveries, alerts, keeper, pages.places)
+        self._storage = storage
+        self.metrics = Metrics(exchange, deliveries, alerts, storage, pages.places)
         self._live: dict[PageLink, Grant] = {}
         fleet.on_change = self._tell
         device = "/api/devices/{name:.+?}"
@@ -105,7 +109,7 @@ class Api:
     async def _health(self, request: web.Request) -> web.StreamResponse:
         # For who watches processes, without a login: whether it serves, and can keep what it must.
         try:
-            await self._keeper(Store.version)
+            await self._storage.version()
         except StoreError as error:
             log.error("%s", error)
             return answer({"status": "the database fails"}, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -114,7 +118,7 @@ class Api:
     async def _figures(self, request: web.Request) -> web.StreamResponse:
         self._pages.grant(request)
         headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
-        return web.Response(body=self._metrics.text(), headers=headers)
+        return web.Response(body=self.metrics.text(), headers=headers)
 
     async def _me(self, request: web.Request) -> web.StreamResponse:
         grant = self._pages.grant(request)
@@ -204,8 +208,9 @@ class Api:
         device = self._exchange.devices.get(name)
         # It may be gone when the command has been kept, as by a reboot, and comes back.
         there = device is not None and device.link is not None
+        waiting = await self._deliveries.add(name, asked, grant.who)
         answered = Answer()
-        waiting = await self._deliveries.add(name, asked, grant.who, answered.take)
+        self._deliveries.when_delivered(waiting, answered.take)
         await self._note(grant, _shown(message), name)
         told = {"waiting": waiting.number, "expires": int(waiting.expires)}
         if not there:
@@ -263,7 +268,7 @@ class Api:
 
     async def _keys(self, request: web.Request) -> web.StreamResponse:
         name, _ = self._pages.device(request)
-        return answer({"keys": await self._keeper(Store.sampled, name)})
+        return answer({"keys": await self._storage.sampled(name)})
 
     async def _chart(self, request: web.Request) -> web.StreamResponse:
         name, _ = self._pages.device(request)
@@ -284,7 +289,7 @@ class Api:
         begin = max(booted, now - DAY)
         interval = max(self._history.interval, (now - begin) / 300)
         key = request.match_info["key"]
-        rows = await self._keeper(Store.means, name, key, begin, now, interval)
+        rows = await self._storage.means(name, key, begin, now, interval)
         if not rows:
             raise web.HTTPNotFound(text=f"{key} has no history")
         samples: list[float | None] = [None] * (rows[-1][0] + 1)
@@ -401,11 +406,11 @@ class Api:
 
     async def _audit(self, request: web.Request) -> web.StreamResponse:
         self._admin(request)
-        entries = await self._keeper(Store.audit, AUDIT_SHOWN)
+        entries = await self._storage.audit(AUDIT_SHOWN)
         return answer({"audit": [entry._asdict() for entry in entries]})
 
     async def _note(self, grant: Grant, what: str, device: str | None, detail: str = "") -> None:
-        await self._keeper(Store.note, grant.who, what, device, detail)
+        await self._storage.note(grant.who, what, device, detail)
 
 
 def _allowed(grant: Grant, message: str) -> wire.Request:

@@ -29,6 +29,8 @@ class Config:
     page_host: str = _setting("127.0.0.1", "address that pages connect to")
     page_port: int = _setting(7771, "port that pages connect to; 0: any", 0, 65535)
     data: str = _setting("relay-data", "folder of the database")
+    nats: tuple[str, ...] = _setting((), "servers of NATS that keep it all instead, by commas")
+    nats_replicas: int = _setting(0, "copies that NATS keeps; 0: 3 of three servers or more", 0, 5)
     data_max: int = _setting(4 << 30, "bytes of the database at most", 1 << 20)
     log_file: str = _setting("", "file of the log, which rotates; none: the error output")
     log_size: int = _setting(10 << 20, "bytes of a log file; five older ones are kept", 10_000)

@@ -7,15 +7,19 @@ the device remembers the last one, and does not do again what it has done (docs/
 import asyncio
 import logging
 import secrets
-from collections import Counter, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from relay import wire
 from relay.exchange import Device, Exchange, Page
-from relay.store import Keeper, Store, StoreError, Waiting
+from relay.storage import Storage
+from relay.store import StoreError, Waiting
 
 # Seconds until a device that is there but does not answer is asked again.
 RETRY = 1.0
+
+# Answers that come before the relay where a command was asked for knows that it has been kept.
+EARLY_MAX = 100
 
 log = logging.getLogger("relay")
 
@@ -48,33 +52,37 @@ class Deliveries:
 
     Args:
         exchange: what the devices are connected to.
-        keeper: where the commands are kept.
+        storage: where the commands are kept.
         most: commands that may wait for one device.
         longest: seconds that one may wait.
+
+    Attributes:
+        on_delivered: called with the number and the answer of a command that another relay took.
     """
 
-    def __init__(self, exchange: Exchange, keeper: Keeper, most: int, longest: float) -> None:
+    def __init__(self, exchange: Exchange, storage: Storage, most: int, longest: float) -> None:
         self._exchange = exchange
-        self._keeper = keeper
+        self._storage = storage
+        self._queues = storage.queues
         self._most = most
         self._longest = longest
         self._mark = ""
         self._stopped = False
-        self._queues: dict[str, deque[Waiting]] = {}
         self._adding: Counter[str] = Counter()
         self._delivered: dict[int, Delivered] = {}
+        self._early: OrderedDict[int, wire.Keys | None] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_delivered: Callable[[int, wire.Keys | None], None] = lambda number, keys: None
+        self._queues.on_added = lambda waiting: self._deliver(waiting.device)
         exchange.watch(self)
         exchange.wait = self._take
 
     async def start(self) -> None:
-        """Read what waits."""
+        """Begin to deliver."""
         # Another database has other commands by the same numbers.
-        mark = await self._keeper(Store.secret, "waiting", lambda: secrets.token_bytes(4))
+        mark = await self._storage.secret("waiting", lambda: secrets.token_bytes(4))
         self._mark = mark.hex()
-        for waiting in await self._keeper(Store.waiting):
-            self._queues.setdefault(waiting.device, deque()).append(waiting)
 
     async def stop(self) -> None:
         """End; what waits stays."""
@@ -87,22 +95,19 @@ class Deliveries:
     @property
     def total(self) -> int:
         """How many commands wait."""
-        return sum(len(queue) for queue in self._queues.values())
+        return self._queues.total
 
     def of(self, name: str) -> list[Waiting]:
         """What waits for a device, in its order."""
-        return list(self._queues.get(name, ()))
+        return self._queues.of(name)
 
-    async def add(
-        self, name: str, request: wire.Request, who: str, delivered: Delivered | None = None
-    ) -> Waiting:
+    async def add(self, name: str, request: wire.Request, who: str) -> Waiting:
         """Keep a command until it is delivered or expires.
 
         Args:
             name: the device's.
             request: the command; its `wait` is how long.
             who: asks.
-            delivered: called once, when it has been answered or has ended without.
 
         Returns:
             It, when it is on the disk.
@@ -115,23 +120,37 @@ class Deliveries:
             raise TooMuch("only a CMD may wait")
         if request.wait > self._longest:
             raise TooMuch(f"a command waits {self._longest:g} s at most")
-        if len(self._queues.get(name, ())) + self._adding[name] >= self._most:
+        if len(self.of(name)) + self._adding[name] >= self._most:
             raise TooMuch(f"{self._most} commands wait for {name} already")
         expires = self._exchange.now() + request.wait
-        text = request.text()
         self._adding[name] += 1
         try:
-            number = await self._keeper(Store.add_waiting, name, text, who, expires)
+            return await self._storage.add_waiting(name, request.text(), who, expires)
         finally:
             self._adding[name] -= 1
             if not self._adding[name]:
                 del self._adding[name]
-        waiting = Waiting(number, name, text, who, expires)
-        if delivered is not None:
+
+    def when_delivered(self, waiting: Waiting, delivered: Delivered) -> None:
+        """Have a function called once, when a command that was just added has its answer, or ends
+        without one."""
+        number = waiting.number
+        if number in self._early:
+            delivered(self._early.pop(number))
+        else:
             self._delivered[number] = delivered
-        self._queues.setdefault(name, deque()).append(waiting)
-        self._deliver(name)
-        return waiting
+
+    def take_answer(self, number: int, keys: wire.Keys | None) -> bool:
+        """Tell who has asked here what has become of a command; says whether anybody has."""
+        delivered = self._delivered.pop(number, None)
+        if delivered is not None:
+            delivered(keys)
+            return True
+        if self._adding:
+            self._early[number] = keys
+            if len(self._early) > EARLY_MAX:
+                self._early.popitem(last=False)
+        return False
 
     async def take_back(self, name: str, number: int) -> bool:
         """End a command that waits; says whether there was one."""
@@ -156,12 +175,13 @@ class Deliveries:
                 page.link.send(wire.answer(number, {**keys, "delivered": True}))
 
         try:
-            waiting = await self.add(page.device, request, page.grant.who, delivered)
+            waiting = await self.add(page.device, request, page.grant.who)
         except (TooMuch, StoreError) as error:
             page.link.send(wire.refusal(number, str(error)))
             return
         keys = {"waiting": waiting.number, "expires": int(waiting.expires)}
         page.link.send(wire.answer(number, keys))
+        self.when_delivered(waiting, delivered)
 
     # What the exchange tells
 
@@ -177,14 +197,25 @@ class Deliveries:
     async def tick(self) -> None:
         """End what has expired; to be called now and then."""
         now = self._exchange.now()
-        for name in list(self._queues):
-            if name not in self._under_way:
+        for name in self._queues.devices():
+            if name not in self._under_way and not self._is_elsewhere(name):
                 for waiting in self.of(name):
                     if waiting.expires <= now:
                         await self._end(waiting, None)
 
+    def _is_here(self, name: str) -> bool:
+        device = self._exchange.devices.get(name)
+        return device is not None and device.link is not None and not device.remote
+
+    def _is_elsewhere(self, name: str) -> bool:
+        # The relay that it is connected to delivers, and ends what has expired.
+        device = self._exchange.devices.get(name)
+        return device is not None and device.link is not None and device.remote
+
     def _deliver(self, name: str) -> None:
-        if self._queues.get(name) and name not in self._under_way:
+        if self._queues.first(name) is None or name in self._under_way or self._stopped:
+            return
+        if self._is_here(name):
             task = asyncio.create_task(self._run(name))
             self._under_way[name] = task
             task.add_done_callback(lambda _: self._ended(name))
@@ -192,21 +223,23 @@ class Deliveries:
     def _ended(self, name: str) -> None:
         del self._under_way[name]
         # For what came when the last one had just been delivered.
-        device = self._exchange.devices.get(name)
-        if device is not None and device.link is not None and not self._stopped:
-            self._deliver(name)
+        self._deliver(name)
 
     async def _run(self, name: str) -> None:
         try:
-            while queue := self._queues.get(name):
-                waiting = queue[0]
+            while (waiting := self._queues.first(name)) and self._is_here(name):
                 if waiting.expires <= self._exchange.now():
                     await self._end(waiting, None)
+                    continue
+                # Another relay may have delivered it, and this one not heard of it yet.
+                if not await self._storage.still_waits(waiting):
                     continue
                 answered = Answer()
                 request = wire.parse(waiting.request)
                 number = f"w-{self._mark}-{waiting.number}"
-                if not self._exchange.ask(name, request, answered.take, number):
+                if not self._is_here(name) or not self._exchange.ask(
+                    name, request, answered.take, number
+                ):
                     return
                 keys = await answered.future
                 if keys is None:
@@ -219,13 +252,6 @@ class Deliveries:
             await asyncio.sleep(RETRY)
 
     async def _end(self, waiting: Waiting, keys: wire.Keys | None) -> None:
-        await self._keeper(Store.remove_waiting, waiting.number)
-        queue = self._queues.get(waiting.device)
-        if queue is not None:
-            if waiting in queue:
-                queue.remove(waiting)
-            if not queue:
-                del self._queues[waiting.device]
-        delivered = self._delivered.pop(waiting.number, None)
-        if delivered is not None:
-            delivered(keys)
+        await self._storage.remove_waiting(waiting)
+        if not self.take_answer(waiting.number, keys):
+            self.on_delivered(waiting.number, keys)

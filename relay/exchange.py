@@ -53,6 +53,7 @@ class Device:
     Attributes:
         name: its name.
         link: its connection, None without one.
+        remote: whether the connection that counts, or was the last, is another relay's.
         numbered: whether it speaks `websock.v1`.
         state: its last state, empty for one that doesn't.
         booted: when it has started, in seconds since 1970, by the last `uptime`; 0 before.
@@ -70,6 +71,7 @@ class Device:
         "name",
         "numbered",
         "pages",
+        "remote",
         "seen",
         "since",
         "size",
@@ -79,6 +81,7 @@ class Device:
     def __init__(self, name: str) -> None:
         self.name = name
         self.link: Link | None = None
+        self.remote = False
         self.numbered = False
         self.state = State()
         self.size = 0  # of the messages that it came from
@@ -156,6 +159,7 @@ class Exchange:
         answer_s: likewise.
         counts: messages by "device" and by "page", requests "unanswered", peers too "slow".
         wait: called with a page and its request that may wait for the device; None without that.
+        on_pages: called with a device when its first page has come, or its last has gone.
     """
 
     def __init__(
@@ -168,6 +172,7 @@ class Exchange:
         self.devices: dict[str, Device] = {}
         self.counts: Counter[str] = Counter()
         self.wait: Callable[[Page, wire.Request], None] | None = None
+        self.on_pages: Callable[[Device], None] = lambda device: None
         self._watchers: list[Watcher] = []
         self.answer_s = answer_s
         self._requests_max = requests_max
@@ -191,13 +196,16 @@ class Exchange:
 
     # Devices
 
-    def device_joined(self, name: str, link: Link, numbered: bool = False) -> None:
+    def device_joined(
+        self, name: str, link: Link, numbered: bool = False, elsewhere_since: float | None = None
+    ) -> None:
         """Take a device's connection, in the place of the one before.
 
         Args:
             name: the device's.
             link: the connection.
             numbered: whether it speaks `websock.v1`.
+            elsewhere_since: when it was connected to another relay; None for a connection here.
         """
         device = self._device(name)
         before = device.link
@@ -205,8 +213,9 @@ class Exchange:
             self._give_up(device)
             before.close(TAKEN_OVER, "another connection of this device took over")
         device.link = link
+        device.remote = elsewhere_since is not None
         device.numbered = numbered
-        device.since = device.seen = self._clock()
+        device.since = device.seen = elsewhere_since or self._clock()
         device.errors = 0
         if before is None:
             self._tell_presence(device)
@@ -264,7 +273,8 @@ class Exchange:
             if device.size > STATE_MAX and device.link is not None:
                 device.link.close(POLICY_VIOLATION, f"a state over {STATE_MAX} bytes")
                 device.state.clear()
-        for watcher in self._watchers:
+        # Each relay writes down what its own devices tell.
+        for watcher in () if device.remote else self._watchers:
             watcher.changed(device, keys)
 
     def _device(self, name: str) -> Device:
@@ -280,11 +290,16 @@ class Exchange:
                 self.devices.pop(device.name, None)
 
     def remember(self, name: str, state: wire.Keys, booted: float, seen: float) -> None:
-        """Take the last state of a device from before the relay's restart."""
+        """Take the last state of a device from before the relay's restart, or from another relay;
+        what it tells here is newer."""
         device = self._device(name)
+        if device.link is not None and (not device.remote or device.pages):
+            return
         device.state.replace(state)
         device.booted = booted
-        device.since = device.seen = seen
+        device.seen = seen
+        if device.link is None:
+            device.since = seen
 
     def remove(self, name: str) -> None:
         """Forget a device's last state."""
@@ -305,6 +320,8 @@ class Exchange:
         if device.pages is None:
             device.pages = set()
         device.pages.add(page)
+        if len(device.pages) == 1:
+            self.on_pages(device)
         if page.numbered:
             page.link.send(wire.dumps({**device.whole(self._clock()), **_presence(device)}))
         elif device.link is not None and device.state:
@@ -317,6 +334,7 @@ class Exchange:
             device.pages.discard(page)
             if not device.pages:
                 device.pages = None
+                self.on_pages(device)
             self._forget(device)
 
     def from_page(self, page: Page, message: Message) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from relay import wire
 from relay.exchange import Device, Exchange
-from relay.store import Keeper, Store, StoreError, record
+from relay.storage import Storage
+from relay.store import StoreError, record
 
 GROUPS_MAX = 20
 GROUP_MAX = 40
@@ -29,16 +30,16 @@ class Fleet:
 
     Args:
         exchange: who is connected.
-        keeper: where last states and groups are kept.
+        storage: where last states and groups are kept.
 
     Attributes:
         groups: of each device that is in one.
         on_change: called with the names of the devices whose line has changed.
     """
 
-    def __init__(self, exchange: Exchange, keeper: Keeper) -> None:
+    def __init__(self, exchange: Exchange, storage: Storage) -> None:
         self._exchange = exchange
-        self._keeper = keeper
+        self._storage = storage
         self.groups: dict[str, list[str]] = {}
         self.on_change: Callable[[set[str]], None] = lambda names: None
         self._changed: set[str] = set()
@@ -48,9 +49,28 @@ class Fleet:
 
     async def start(self) -> None:
         """Read what was kept."""
-        self.groups = await self._keeper(Store.groups)
-        for name, booted, seen, state in await self._keeper(Store.states):
+        await self.reload()
+        for name, booted, seen, state in await self._storage.states():
             self._exchange.remember(name, json.loads(state), booted, seen)
+
+    async def reload(self) -> None:
+        """Read the groups again."""
+        groups = await self._storage.groups()
+        self._changed.update(
+            name for name in groups | self.groups if groups.get(name) != self.groups.get(name)
+        )
+        self.groups = groups
+
+    def learn(self, name: str, state: wire.Keys, booted: float, seen: float) -> None:
+        """Take what another relay has kept of a device."""
+        self._exchange.remember(name, state, booted, seen)
+        self._changed.add(name)
+
+    def unlearn(self, name: str) -> None:
+        """Forget a device, as another relay has."""
+        self._unsaved.discard(name)
+        self._exchange.remove(name)
+        self._changed.add(name)
 
     async def stop(self) -> None:
         """Keep what has changed."""
@@ -84,7 +104,7 @@ class Fleet:
                 if each is not None and each.state
             ]
             try:
-                await self._keeper(Store.keep_states, rows)
+                await self._storage.keep_states(rows)
             except StoreError:
                 self._unsaved.update(unsaved[start:])
                 raise
@@ -96,7 +116,8 @@ class Fleet:
 
     def left(self, device: Device) -> None:
         self._changed.add(device.name)
-        self._unsaved.add(device.name)
+        if not device.remote:
+            self._unsaved.add(device.name)
 
     def changed(self, device: Device, keys: wire.Keys) -> None:
         self._unsaved.add(device.name)
@@ -145,7 +166,7 @@ class Fleet:
             if not group.isprintable() or "," in group:
                 raise ValueError("a group has printable characters and no comma")
         found = sorted(set(groups))
-        await self._keeper(Store.set_groups, name, found)
+        await self._storage.set_groups(name, found)
         self.groups.pop(name, None)
         if found:
             self.groups[name] = found
@@ -157,11 +178,9 @@ class Fleet:
         device = self._exchange.devices.get(name)
         if device is not None and device.link is not None:
             return False
-        await self._keeper(Store.remove_device, name)
+        await self._storage.remove_device(name)
         self.groups.pop(name, None)
-        self._unsaved.discard(name)
-        self._exchange.remove(name)
-        self._changed.add(name)
+        self.unlearn(name)
         return True
 
 

@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator
 
 from relay import wire
 from relay.exchange import Device, Exchange
-from relay.store import Keeper, Store, StoreError
+from relay.storage import Storage
+from relay.store import StoreError
 
 # Numbers that are times, or of the device itself.
 _TIMES = ("_since", "_at", "/since")
 
 # Of one device; what comes beyond is left out.
 KEYS_MAX = 100
+
+# Characters of a key; longer ones have no history.
+KEY_MAX = 128
 
 # Samples that wait to be written while the disk fails.
 WAITING_MAX = 200_000
@@ -31,14 +35,14 @@ class History:
 
     Args:
         exchange: what tells values.
-        keeper: where they are kept.
+        storage: where they are kept.
         interval: seconds from a sample of a value to the next.
         days: that samples are kept.
     """
 
-    def __init__(self, exchange: Exchange, keeper: Keeper, interval: float, days: float) -> None:
+    def __init__(self, exchange: Exchange, storage: Storage, interval: float, days: float) -> None:
         self._exchange = exchange
-        self._keeper = keeper
+        self._storage = storage
         self.interval = interval
         self._days = days
         self._new: dict[tuple[str, str], tuple[float, float]] = {}
@@ -85,7 +89,7 @@ class History:
         if not rows:
             return
         try:
-            await self._keeper(Store.add_samples, rows)
+            await self._storage.add_samples(rows)
         except StoreError:
             self._new = new | self._new
             raise
@@ -93,7 +97,7 @@ class History:
     async def trim(self) -> None:
         """Delete what is too old."""
         before = self._exchange.now() - self._days * 86400
-        while await self._keeper(Store.trim_samples, before, PAGE) == PAGE:
+        while await self._storage.trim_samples(before, PAGE) == PAGE:
             pass
 
     # Reading
@@ -105,14 +109,14 @@ class History:
         out."""
         points = max(1, min(points, POINTS_MAX))
         step = max((until - since) / points, self.interval)
-        rows = await self._keeper(Store.means, device, key, since, until, step)
+        rows = await self._storage.means(device, key, since, until, step)
         return [(since + number * step, value) for number, value in rows]
 
     async def lines(
         self, device: str, key: str, since: float, until: float
     ) -> AsyncIterator[list[tuple[float, float]]]:
         """All samples, some at a time."""
-        while rows := await self._keeper(Store.samples, device, key, since, until, PAGE):
+        while rows := await self._storage.samples(device, key, since, until, PAGE):
             yield rows
             if len(rows) < PAGE:
                 return
@@ -121,7 +125,7 @@ class History:
 
 def is_sampled(key: str, value: object) -> bool:
     """Whether a key's value has a history."""
-    return "/" in key and not key.endswith(_TIMES) and _is_number(value)
+    return "/" in key and len(key) <= KEY_MAX and not key.endswith(_TIMES) and _is_number(value)
 
 
 def _is_number(value: object) -> bool:

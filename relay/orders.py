@@ -13,7 +13,7 @@ from typing import Any
 from relay import grants, names, passwords
 from relay.config import Config
 from relay.grants import Grant
-from relay.store import Store
+from relay.storage import Sqlite, Storage, open_storage
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
@@ -62,7 +62,7 @@ def _add_grant(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbs", default="*", help="as GET, or GET,CMD reboot; all by default")
 
 
-def carry_out(given: argparse.Namespace, config: Config) -> str:
+async def carry_out(given: argparse.Namespace, config: Config) -> str:
     """Do what was asked.
 
     Returns:
@@ -72,20 +72,20 @@ def carry_out(given: argparse.Namespace, config: Config) -> str:
         OrderError: it can't be done.
         StoreError: the database can't be used.
     """
-    store = Store(Path(config.data))
+    storage = await open_storage(config)
     try:
-        return _ORDERS[given.order](store, given, config)
+        return await _ORDERS[given.order](storage, given, config)
     except (ValueError, names.BadName) as error:
         raise OrderError(str(error)) from error
     finally:
-        store.close()
+        await storage.close()
 
 
-def _device_token(store: Store, given: argparse.Namespace, config: Config) -> str:
+async def _device_token(storage: Storage, given: argparse.Namespace, config: Config) -> str:
     name = names.checked(given.name)
     token = passwords.new_token()
-    store.add_device_token(name, passwords.token_digest(token))
-    store.note("operator", "made a device's token", name)
+    await storage.add_device_token(name, passwords.token_digest(token))
+    await storage.note("operator", "made a device's token", name)
     return device_settings(name, token, given.host or config.device_host, config)
 
 
@@ -104,7 +104,7 @@ def device_settings(name: str, token: str, host: str, config: Config) -> str:
     return "\n".join(f"{file}: {json.dumps(content)}" for file, content in files.items())
 
 
-def _device_tokens(store: Store, given: argparse.Namespace, config: Config) -> str:
+async def _device_tokens(storage: Storage, given: argparse.Namespace, config: Config) -> str:
     try:
         with open(given.file, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
@@ -116,64 +116,65 @@ def _device_tokens(store: Store, given: argparse.Namespace, config: Config) -> s
             raise OrderError(f"{given.file} has no columns relay_name and token")
         if row["token"]:
             found[names.checked(row["relay_name"])] = passwords.token_digest(row["token"])
-    known = store.device_tokens()
+    known = await storage.device_tokens()
     new = {name: digest for name, digest in found.items() if digest not in known.get(name, ())}
     for name, digest in new.items():
-        store.add_device_token(name, digest)
-    store.note("operator", "took tokens of devices", detail=f"{len(new)} of {given.file}")
+        await storage.add_device_token(name, digest)
+    await storage.note("operator", "took tokens of devices", detail=f"{len(new)} of {given.file}")
     return f"{len(new)} tokens are new, {len(found) - len(new)} were known"
 
 
-def _device_revoke(store: Store, given: argparse.Namespace, config: Config) -> str:
-    if not store.revoke_device(given.name):
+async def _device_revoke(storage: Storage, given: argparse.Namespace, config: Config) -> str:
+    if not await storage.revoke_device(given.name):
         raise OrderError(f"there is no token of {given.name}")
-    store.note("operator", "revoked a device's tokens", given.name)
+    await storage.note("operator", "revoked a device's tokens", given.name)
     return f"{given.name} is let in no more"
 
 
-def _devices(store: Store, given: argparse.Namespace, config: Config) -> str:
-    return "\n".join(sorted(store.device_tokens()))
+async def _devices(storage: Storage, given: argparse.Namespace, config: Config) -> str:
+    return "\n".join(sorted(await storage.device_tokens()))
 
 
-def _user(store: Store, given: argparse.Namespace, config: Config) -> str:
+async def _user(storage: Storage, given: argparse.Namespace, config: Config) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.@-]{1,64}", given.name):
         raise OrderError("a user's name has letters, digits, _, ., @ and -, 64 at most")
     grant = _grant(given, admin=given.admin)
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    store.set_user(grant, passwords.password_hash(password))
-    store.note("operator", "made a user", detail=given.name)
+    await storage.set_user(grant, passwords.password_hash(password))
+    await storage.note("operator", "made a user", detail=given.name)
     return f"{given.name} may log in"
 
 
-def _user_remove(store: Store, given: argparse.Namespace, config: Config) -> str:
-    if not store.remove_user(given.name):
+async def _user_remove(storage: Storage, given: argparse.Namespace, config: Config) -> str:
+    if not await storage.remove_user(given.name):
         raise OrderError(f"there is no user {given.name}")
-    store.note("operator", "removed a user", detail=given.name)
+    await storage.note("operator", "removed a user", detail=given.name)
     return f"{given.name} may log in no more"
 
 
-def _users(store: Store, given: argparse.Namespace, config: Config) -> str:
-    return "\n".join(_shown(grant) for _, grant in store.users().values())
+async def _users(storage: Storage, given: argparse.Namespace, config: Config) -> str:
+    users = await storage.users()
+    return "\n".join(_shown(grant) for _, grant in users.values())
 
 
-def _page_token(store: Store, given: argparse.Namespace, config: Config) -> str:
+async def _page_token(storage: Storage, given: argparse.Namespace, config: Config) -> str:
     expires = None if given.expires is None else time.time() + _duration(given.expires)
     token = passwords.new_token()
-    store.add_page_token(_grant(given), passwords.token_digest(token), expires)
-    store.note("operator", "made a page token", detail=given.name)
+    await storage.add_page_token(_grant(given), passwords.token_digest(token), expires)
+    await storage.note("operator", "made a page token", detail=given.name)
     return token
 
 
-def _page_token_remove(store: Store, given: argparse.Namespace, config: Config) -> str:
-    if not store.remove_page_token(given.name):
+async def _page_token_remove(storage: Storage, given: argparse.Namespace, config: Config) -> str:
+    if not await storage.remove_page_token(given.name):
         raise OrderError(f"there is no token {given.name}")
-    store.note("operator", "removed a page token", detail=given.name)
+    await storage.note("operator", "removed a page token", detail=given.name)
     return f"the token {given.name} is void"
 
 
-def _page_tokens(store: Store, given: argparse.Namespace, config: Config) -> str:
+async def _page_tokens(storage: Storage, given: argparse.Namespace, config: Config) -> str:
     lines = []
-    for grant, expires in store.page_tokens().values():
+    for grant, expires in (await storage.page_tokens()).values():
         until = (
             ""
             if expires is None
@@ -183,14 +184,17 @@ def _page_tokens(store: Store, given: argparse.Namespace, config: Config) -> str
     return "\n".join(lines)
 
 
-def _backup(store: Store, given: argparse.Namespace, config: Config) -> str:
-    store.backup(Path(given.file))
-    return f"{given.file} is a copy of {store.path}"
+async def _backup(storage: Storage, given: argparse.Namespace, config: Config) -> str:
+    if not isinstance(storage, Sqlite):
+        raise OrderError("NATS has backups of its own: nats stream backup (docs/relay.md)")
+    store, path = storage.store, Path(given.file)
+    await storage.run(lambda: store.backup(path))
+    return f"{path} is a copy of {store.path}"
 
 
-def _audit(store: Store, given: argparse.Namespace, config: Config) -> str:
+async def _audit(storage: Storage, given: argparse.Namespace, config: Config) -> str:
     lines = []
-    for entry in reversed(store.audit(given.most)):
+    for entry in reversed(await storage.audit(given.most)):
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
         parts = (at, entry.who, entry.what, entry.device, entry.detail)
         lines.append("  ".join(part for part in parts if part))

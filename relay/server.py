@@ -5,7 +5,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relay.access import Access
 from relay.alerts import Alerts
@@ -17,7 +17,12 @@ from relay.exchange import Exchange
 from relay.fleet import Fleet
 from relay.history import History
 from relay.pages import Pages
-from relay.store import Keeper, Store, StoreError
+from relay.storage import Sqlite, Storage, open_storage
+from relay.store import StoreError
+
+if TYPE_CHECKING:
+    from relay.cluster import Cluster
+    from relay.jetstream import JetStream
 
 # Seconds from one look at what has waited too long, or has changed in the database, to the next.
 TICK = 1.0
@@ -33,6 +38,7 @@ class Relay:
 
     Args:
         config: the configuration.
+        storage: what it keeps; closed when the relay stops.
 
     Attributes:
         exchange: who is connected.
@@ -40,19 +46,19 @@ class Relay:
         device_port, page_port: where it listens, also where the configuration says 0.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, storage: Storage) -> None:
         self._config = config
-        self._keeper = Keeper(Store(Path(config.data), config.data_max))
-        self._access = Access(config, self._keeper)
+        self._storage = storage
+        self._version = -1
+        self._access = Access(config, storage)
         self.exchange = Exchange(config.answer_s, devices_max=config.max_devices)
         self._devices = Devices(config, self.exchange, self._access)
         self._pages = Pages(config, self.exchange, self._access)
         self._access.on_change = self._check
-        keeper = self._keeper
-        self._fleet = Fleet(self.exchange, keeper)
-        self._history = History(self.exchange, keeper, config.history_s, config.history_days)
-        self.deliveries = Deliveries(self.exchange, keeper, config.waiting_max, config.waiting_s)
-        self._alerts = Alerts(self.exchange, keeper)
+        self._fleet = Fleet(self.exchange, storage)
+        self._history = History(self.exchange, storage, config.history_s, config.history_days)
+        self.deliveries = Deliveries(self.exchange, storage, config.waiting_max, config.waiting_s)
+        self._alerts = Alerts(self.exchange, storage)
         self._api = Api(
             self._pages,
             self.exchange,
@@ -60,9 +66,18 @@ class Relay:
             self._history,
             self.deliveries,
             self._alerts,
-            keeper,
+            storage,
         )
         self._ticking: asyncio.Task[None] | None = None
+        self._cluster = None if isinstance(storage, Sqlite) else self._join(storage)
+
+    def _join(self, storage: "JetStream") -> "Cluster":
+        # What isn't used isn't imported.
+        from relay.cluster import Cluster
+
+        cluster = Cluster(self.exchange, storage, self._fleet, self.deliveries, self._alerts)
+        self._api.metrics.others = cluster.others
+        return cluster
 
     @property
     def device_port(self) -> int:
@@ -85,6 +100,8 @@ class Relay:
             await self._access.load()
             for part in (self._fleet, self.deliveries, self._alerts):
                 await part.start()
+            if self._cluster is not None:
+                await self._cluster.start()
             await self._devices.start(secure)
             await self._pages.start(secure)
         except BaseException:
@@ -104,7 +121,17 @@ class Relay:
         await self._fleet.stop()
         with contextlib.suppress(StoreError):
             await self._history.write()
-        self._keeper.close()
+        if self._cluster is not None:
+            await self._cluster.stop()
+        await self._storage.close()
+
+    async def _reload(self) -> None:
+        # Another process, or another relay, may have changed something.
+        version = await self._storage.version()
+        if version != self._version:
+            for part in (self._access, self._fleet, self._alerts):
+                await part.reload()
+            self._version = version
 
     def _check(self) -> None:
         self._devices.check()
@@ -117,7 +144,7 @@ class Relay:
             self.exchange.tick()
             self._api.tick()
             parts = [
-                self._access.reload,
+                self._reload,
                 self._fleet.tick,
                 self._history.tick,
                 self.deliveries.tick,
@@ -151,7 +178,7 @@ def _secure(config: Config) -> ssl.SSLContext | None:
 @contextlib.asynccontextmanager
 async def running(config: Config) -> AsyncIterator[Relay]:
     """A relay that serves within the context."""
-    relay = Relay(config)
+    relay = Relay(config, await open_storage(config))
     await relay.start()
     try:
         yield relay

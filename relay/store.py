@@ -1,18 +1,15 @@
 """What the relay keeps: who may what, what waits for devices, what they have told. In SQLite.
 
-Everything here waits for the disk. `Store` is for the program's own commands, `Keeper` has one
-thread do it for the servers.
+Everything here waits for the disk; storage.py has a thread do it.
 """
 
-import asyncio
 import contextlib
 import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple
 
 from relay.grants import Grant
 
@@ -67,7 +64,7 @@ AUDIT_MAX = 100_000
 
 
 class StoreError(Exception):
-    """The database can't be used; the text says which and why."""
+    """What the relay keeps can't be read or written; the text says where and why."""
 
 
 class Waiting(NamedTuple):
@@ -428,46 +425,6 @@ def _texts(grant: Grant) -> tuple[str, str]:
 
 def _tuples(devices: str, verbs: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(json.loads(devices)), tuple(json.loads(verbs))
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Keeper:
-    """A store in a thread of its own: `await keeper(Store.note, "me", "reboot")`.
-
-    Attributes:
-        errors: how often it has failed.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.errors = 0
-        self._thread = ThreadPoolExecutor(1, "store")
-
-    async def __call__(
-        self, method: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """What a method of the store gives.
-
-        Raises:
-            StoreError: the database fails, as when the disk is full.
-        """
-
-        def run() -> T:
-            try:
-                return method(self._store, *args, **kwargs)
-            except sqlite3.Error as error:
-                self.errors += 1
-                raise StoreError(f"{self._store.path}: {error}") from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
-
-    def close(self) -> None:
-        """End, after what is under way."""
-        self._thread.shutdown()
-        self._store.close()
 
 
 def record(value: Any) -> str:

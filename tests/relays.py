@@ -13,12 +13,16 @@ import aiohttp
 
 from relay.config import Config
 from relay.server import Relay
+from relay.storage import open_storage
 from support import DEADLINE, ROOT
 
 READY = re.compile(
     r"ready: devices at wss?://127\.0\.0\.1:(\d+)/, pages at https?://127\.0\.0\.1:(\d+)/"
 )
 COMMAND = (sys.executable, "-m", "relay")
+
+# The servers that a test's relays keep all in; none for a database in their folder.
+NATS = []
 
 
 @dataclasses.dataclass
@@ -44,12 +48,24 @@ async def running(data=None, **settings):
     with contextlib.ExitStack() as stack:
         folder = data or stack.enter_context(tempfile.TemporaryDirectory())
         settings = {"device_port": 0, "page_port": 0, "open_devices": True, **settings}
-        running = Running(Relay(Config(data=str(folder), **settings)), str(folder))
+        settings.setdefault("nats", tuple(NATS))
+        config = Config(data=str(folder), **settings)
+        running = Running(Relay(config, await open_storage(config)), str(folder))
         await running.start()
         try:
             yield running
         finally:
             await running.close()
+
+
+@contextlib.asynccontextmanager
+async def stored(data):
+    """What a relay keeps, whether it runs or not."""
+    storage = await open_storage(Config(data=str(data), nats=tuple(NATS)))
+    try:
+        yield storage
+    finally:
+        await storage.close()
 
 
 def device_uri(relay, name="pump-1"):
@@ -90,13 +106,18 @@ async def until(condition, timeout=DEADLINE):
     return found
 
 
+def command(data):
+    """The command of a program on a folder, or on the test's servers of NATS."""
+    return (*COMMAND, "--data", str(data), *(("--nats", ",".join(NATS)) if NATS else ()))
+
+
 class Program:
     """The relay as `make relay` runs it."""
 
     def __init__(self, data, *arguments):
         self.data = data
         ports = ("--device-port", "0", "--page-port", "0")
-        self._command = [*COMMAND, "--data", str(data), *ports, *map(str, arguments)]
+        self._command = [*command(data), *ports, *map(str, arguments)]
         self.start()
 
     def start(self):
@@ -121,7 +142,7 @@ class Program:
 def order(data, *arguments, text=""):
     """What an order of the program prints."""
     done = subprocess.run(
-        [*COMMAND, "--data", str(data), *arguments],
+        [*command(data), *arguments],
         cwd=ROOT,
         capture_output=True,
         input=text,

@@ -251,7 +251,8 @@ async def test_alerts(tmp_path, monkeypatch):
             rule = {"name": "dry", "devices": ["pump-*"], "key": "tank/value", "below": 0}
             assert (await post(relay, "/api/alerts", {**rule, "webhook": hook.url}))[0] == 201
             rule = {"name": "lost", "offline": 1, "webhook": hook.url}
-            assert await post(relay, "/api/alerts", rule) == (201, {"number": 2})
+            status, made = await post(relay, "/api/alerts", rule)
+            assert status == 201
             async with connect(page_uri(relay, "api/live")) as live:
                 await told(live)
                 async with (
@@ -289,8 +290,9 @@ async def test_alerts(tmp_path, monkeypatch):
             _, listed = await get(relay, "/api/alerts")
             assert [rule["name"] for rule in listed["alerts"]] == ["dry", "lost"]
             assert listed["alerts"][0]["below"] == 0
-            assert await post(relay, "/api/alerts/2", method="DELETE") == (200, {})
-            assert (await post(relay, "/api/alerts/2", method="DELETE"))[0] == 404
+            path = f"/api/alerts/{made['number']}"
+            assert await post(relay, path, method="DELETE") == (200, {})
+            assert (await post(relay, path, method="DELETE"))[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import time
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
@@ -78,7 +79,7 @@ async def test_a_full_database_stops_nothing_that_passes(tmp_path):
 
 async def test_health_says_that_the_database_fails(tmp_path):
     async with running(tmp_path) as relay:
-        relay.relay._keeper._store.close()
+        relay.relay._storage.store.close()
         status, answer = await get(relay, "/health")
         assert (status, answer) == (503, {"status": "the database fails"})
 
@@ -110,3 +111,16 @@ async def test_a_backup_of_a_relay_that_runs_is_what_another_goes_on_with(tmp_pa
         await asyncio.to_thread(order, tmp_path / "one", "backup", copy)
     async with running(tmp_path / "two") as relay, connect(device_uri(relay), **V1) as pump:
         assert (await told(pump))[1] == "x"
+
+
+def test_a_backup_is_its_owners_alone(tmp_path):
+    order(tmp_path, "user", "ann", "--admin", text="correct horse battery\n")
+    copy = tmp_path / "copy" / "relay.sqlite3"
+    copy.parent.mkdir()
+    order(tmp_path, "backup", str(copy))
+    assert copy.stat().st_mode & 0o777 == 0o600
+    # It is a database to go on with.
+    assert order(copy.parent, "users") == "ann: GET,CMD of *, admin"
+    for path in ("/nowhere/file", str(copy)):
+        with pytest.raises(AssertionError, match=f"{path} can't be written"):
+            order(tmp_path, "backup", path)
