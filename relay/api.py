@@ -21,7 +21,7 @@ from relay.fleet import Fleet
 from relay.grants import ANYBODY, Grant
 from relay.history import History
 from relay.metrics import Metrics
-from relay.pages import PageLink, Pages, answer, page_file
+from relay.pages import PageLink, Pages, allowed, answer, page_file
 from relay.storage import Storage
 from relay.store import StoreError
 
@@ -196,22 +196,21 @@ class Api:
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
         name, grant = self._pages.device(request)
-        message = await request.text()
-        wait = _number(request, "wait", 0)
-        if not wait:
-            response = await self._pages.command(name, grant, message)
-            if response.status == HTTPStatus.OK:
-                await self._note(grant, _shown(message), name)
-            return response
-        found = _allowed(grant, message)
-        asked = wire.Request(found.verb, found.item, found.arguments, None, wait)
+        found = allowed(grant, await request.text())
         device = self._exchange.devices.get(name)
         # It may be gone when the command has been kept, as by a reboot, and comes back.
         there = device is not None and device.link is not None
+        wait = _number(request, "wait", 0)
+        if not wait:
+            if there:
+                # What can't be noted is not done.
+                await self._note(grant, _shown(found), name)
+            return await self._pages.ask(name, found)
+        asked = wire.Request(found.verb, found.item, found.arguments, None, wait)
         waiting = await self._deliveries.add(name, asked, grant.who)
         answered = Answer()
         self._deliveries.when_delivered(waiting, answered.take)
-        await self._note(grant, _shown(message), name)
+        await self._note(grant, _shown(found), name)
         told = {"waiting": waiting.number, "expires": int(waiting.expires)}
         if not there:
             return answer(told, HTTPStatus.ACCEPTED)
@@ -339,10 +338,9 @@ class Api:
             raise web.HTTPBadRequest(text=f"devices must be a list of 1 to {PUSH_MAX} names")
         if isinstance(wait, bool) or not isinstance(wait, int | float) or wait < 0:
             raise web.HTTPBadRequest(text="wait must be a number of seconds")
-        message = json.dumps(asked.get("request"))
-        found = _allowed(grant, message)
+        found = allowed(grant, json.dumps(asked.get("request")))
         targets = list(dict.fromkeys(map(str, devices)))
-        await self._note(grant, _shown(message), None, f"{len(targets)} devices")
+        await self._note(grant, _shown(found), None, f"{len(targets)} devices")
         response = web.StreamResponse(headers={"Cache-Control": "no-store"})
         response.content_type = "application/x-ndjson"
         await response.prepare(request)
@@ -413,19 +411,8 @@ class Api:
         await self._storage.note(grant.who, what, device, detail)
 
 
-def _allowed(grant: Grant, message: str) -> wire.Request:
-    try:
-        found = wire.parse(message)
-    except wire.BadRequest as error:
-        raise web.HTTPBadRequest(text=str(error)) from None
-    if not grant.allows(found.verb, found.item):
-        raise web.HTTPForbidden(text=f"{grant.who} may not {found.verb} {found.item}")
-    return found
-
-
-def _shown(message: str) -> str:
+def _shown(request: wire.Request) -> str:
     # What was done, without its arguments: passwords are among them.
-    request = wire.parse(message)
     if request.item == "set" and request.arguments:
         keys = request.arguments[0]
         return "CMD set " + (", ".join(keys) if isinstance(keys, dict) else str(keys))[:200]

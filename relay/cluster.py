@@ -427,7 +427,7 @@ class Cluster:
         name = decoded(key)
         if self._here(name) is None:
             booted, seen, state = state_of(value)
-            self._fleet.learn(name, json.loads(state), booted, seen)
+            self._fleet.learn(name, state, booted, seen)
 
     def _reconnected(self) -> None:
         self._gap = True

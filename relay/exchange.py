@@ -289,13 +289,13 @@ class Exchange:
             if not device.state or len(self.devices) > self._devices_max:
                 self.devices.pop(device.name, None)
 
-    def remember(self, name: str, state: wire.Keys, booted: float, seen: float) -> None:
-        """Take the last state of a device from before the relay's restart, or from another relay;
-        what it tells here is newer."""
+    def remember(self, name: str, state: str, booted: float, seen: float) -> None:
+        """Take the last state of a device, as JSON, from before the relay's restart or from
+        another relay; what it tells here is newer."""
         device = self._device(name)
         if device.link is not None and (not device.remote or device.pages):
             return
-        device.state.replace(state)
+        device.state.load(state)
         device.booted = booted
         device.seen = seen
         if device.link is None:

@@ -1,6 +1,5 @@
 """The list of devices as the dashboard shows it, live; it outlasts the relay's restarts."""
 
-import json
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from relay import wire
 from relay.exchange import Device, Exchange
 from relay.storage import Storage
-from relay.store import StoreError, record
+from relay.store import StoreError
 
 GROUPS_MAX = 20
 GROUP_MAX = 40
@@ -51,7 +50,7 @@ class Fleet:
         """Read what was kept."""
         await self.reload()
         for name, booted, seen, state in await self._storage.states():
-            self._exchange.remember(name, json.loads(state), booted, seen)
+            self._exchange.remember(name, state, booted, seen)
 
     async def reload(self) -> None:
         """Read the groups again."""
@@ -61,7 +60,7 @@ class Fleet:
         )
         self.groups = groups
 
-    def learn(self, name: str, state: wire.Keys, booted: float, seen: float) -> None:
+    def learn(self, name: str, state: str, booted: float, seen: float) -> None:
         """Take what another relay has kept of a device."""
         self._exchange.remember(name, state, booted, seen)
         self._changed.add(name)
@@ -99,7 +98,7 @@ class Fleet:
             names = unsaved[start : start + SAVE_AT_ONCE]
             found = [self._exchange.devices.get(name) for name in names]
             rows = [
-                (each.name, each.booted, each.seen, record(each.state.keys()))
+                (each.name, each.booted, each.seen, each.state.text())
                 for each in found
                 if each is not None and each.state
             ]

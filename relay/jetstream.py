@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -24,7 +25,6 @@ from typing import Any, TypeVar
 from nats.aio.client import Client
 from nats.errors import ConnectionReconnectingError, NoServersError
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import (
     ConsumerConfig,
     DeliverPolicy,
@@ -40,10 +40,10 @@ from nats.js.errors import (
     ServerError,
     ServiceUnavailableError,
 )
-from nats.js.kv import KeyValue
 
 from relay.config import Config
 from relay.grants import Grant
+from relay.mirror import PAUSE, TIMEOUT, Mirror
 from relay.storage import Queues
 from relay.store import AUDIT_MAX, Entry, StoreError, Waiting
 
@@ -56,21 +56,14 @@ AUDIT = "relay_audit"
 
 DAY = 86_400.0
 
-# Seconds: to connect at the start, for one answer of JetStream, and to try again while its servers
-# find a new leader.
+# Seconds: to connect at the start, to try again while the servers find a new leader, and while
+# there is no connection.
 CONNECT_TIMEOUT = 5
-TIMEOUT = 2.0
 PATIENCE = 8.0
-PAUSE = 0.2
+RECONNECT = 3.0
 
 # Seconds within which a message that comes again is known for it; NATS' own default.
 DUPLICATES = 120.0
-
-# Seconds without news of a bucket until it is asked whether there are any.
-QUIET = 5.0
-
-# Seconds for what has been written to be seen by who wrote it.
-SEEN_TIMEOUT = 2.0
 
 # Messages that are written at a time, without waiting for one to be kept.
 AT_A_TIME = 256
@@ -94,140 +87,6 @@ def encoded(name: str) -> str:
 def decoded(part: str) -> str:
     """What is in a part of a key or subject."""
     return urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
-
-
-class Mirror:
-    """A bucket's values as they are now.
-
-    Args:
-        js: the servers.
-        bucket: its name.
-
-    Attributes:
-        values: value and revision by key.
-        on_put: called with key, value and revision of what is new.
-        on_delete: called with the key of what is gone.
-        changes: how many there have been.
-    """
-
-    def __init__(self, js: JetStreamContext, bucket: str) -> None:
-        self._js = js
-        self._bucket = bucket
-        self.values: dict[str, tuple[bytes, int]] = {}
-        self.on_put: Callable[[str, bytes, int], None] = lambda key, value, revision: None
-        self.on_delete: Callable[[str], None] = lambda key: None
-        self.changes = 0
-        self._seen = 0
-        self._news = asyncio.Event()
-        self._whole = asyncio.Event()
-        self._following: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to follow the bucket; returns when all of it is here."""
-        self._task = asyncio.create_task(self._run())
-        await self._whole.wait()
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def refresh(self) -> None:
-        """Read the whole bucket again, as after a connection that was lost."""
-        if self._following is not None:
-            self._following.cancel()
-
-    async def reach(self, revision: int) -> None:
-        """Wait until what has been written is here; not for ever."""
-        try:
-            async with asyncio.timeout(SEEN_TIMEOUT):
-                while self._seen < revision:
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            self.refresh()
-
-    async def _run(self) -> None:
-        try:
-            while True:
-                self._following = asyncio.create_task(self._follow())
-                try:
-                    await asyncio.wait([self._following])
-                finally:
-                    self._following.cancel()
-                if not self._following.cancelled() and (error := self._following.exception()):
-                    log.debug("%s: %s", self._bucket, error)
-                    await asyncio.sleep(PAUSE)
-        finally:
-            if self._following is not None:
-                await asyncio.gather(self._following, return_exceptions=True)
-
-    async def _follow(self) -> None:
-        stream = "KV_" + self._bucket
-        bucket = await self._js.key_value(self._bucket)
-        last = (await self._js.stream_info(stream)).state.last_seq
-        watcher: Any = await bucket.watchall()
-        try:
-            fresh: dict[str, tuple[bytes, int]] = {}
-            while (entry := await _next(watcher, TIMEOUT)) is not None:
-                last = max(last, entry.revision or 0)
-                if entry.operation is None:
-                    fresh[entry.key] = entry.value or b"", entry.revision or 0
-            self._take_all(fresh, last)
-            while True:
-                try:
-                    entry = await _next(watcher, QUIET)
-                except TimeoutError:
-                    last = (await self._js.stream_info(stream)).state.last_seq
-                    await asyncio.sleep(PAUSE)
-                    if last > self._seen:
-                        return  # this consumer has ended, as with a server that kept it
-                    continue
-                if entry is not None:
-                    self._take(entry)
-        finally:
-            with contextlib.suppress(NatsError, OSError):
-                await watcher.stop()
-
-    def _take_all(self, fresh: dict[str, tuple[bytes, int]], last: int) -> None:
-        for key in [key for key in self.values if key not in fresh]:
-            self._gone(key)
-        for key, (value, revision) in sorted(fresh.items(), key=lambda item: item[1][1]):
-            if self.values.get(key, (b"", 0))[1] != revision:
-                self._put(key, value, revision)
-        self._has_seen(last)
-        self._whole.set()
-
-    def _take(self, entry: KeyValue.Entry) -> None:
-        revision = entry.revision or 0
-        if entry.operation is not None:
-            self._gone(entry.key)
-        elif self.values.get(entry.key, (b"", 0))[1] < revision:
-            self._put(entry.key, entry.value or b"", revision)
-        self._has_seen(revision)
-
-    def _put(self, key: str, value: bytes, revision: int) -> None:
-        self.values[key] = value, revision
-        self.changes += 1
-        try:
-            self.on_put(key, value, revision)
-        except Exception:
-            log.exception("%s: %s can't be taken", self._bucket, key)
-
-    def _gone(self, key: str) -> None:
-        if self.values.pop(key, None) is not None:
-            self.changes += 1
-            try:
-                self.on_delete(key)
-            except Exception:
-                log.exception("%s: the end of %s can't be taken", self._bucket, key)
-
-    def _has_seen(self, revision: int) -> None:
-        # In a bucket that was made anew, the numbers begin again.
-        self._seen = revision
-        self._news.set()
 
 
 class JetStream:
@@ -268,7 +127,8 @@ class JetStream:
         Raises:
             StoreError: there is no server, or none that has JetStream.
         """
-        servers = ", ".join(self._config.nats)
+        # Without the names and passwords.
+        servers = ", ".join(re.sub("//.*@", "//", each) for each in self._config.nats)
         try:
             await self.client.connect(
                 list(self._config.nats),
@@ -369,7 +229,7 @@ class JetStream:
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         # A server that is gone, or a stream without a leader, is another's turn in a moment.
-        end = time.monotonic() + PATIENCE
+        began = time.monotonic()
         while True:
             try:
                 if not self.client.is_connected:
@@ -379,7 +239,8 @@ class JetStream:
             except (BadRequestError, NotFoundError):
                 raise  # an answer
             except (NatsError, TimeoutError, OSError) as error:
-                if time.monotonic() > end or self.client.is_closed:
+                late = time.monotonic() - began
+                if late > (PATIENCE if self.client.is_connected else RECONNECT):
                     raise self._fails(error) from error
             await asyncio.sleep(PAUSE)
 
@@ -590,7 +451,7 @@ class JetStream:
     async def keep_states(self, states: Iterable[tuple[str, float, float, str]]) -> None:
         """Keep states: (device, booted, seen, JSON) each."""
         await self._many(
-            self._replace(STATES, device, json.dumps([booted, seen, state]).encode())
+            self._replace(STATES, device, f"{booted!r} {seen!r} {state}".encode())
             for device, booted, seen, state in states
         )
 
@@ -784,17 +645,10 @@ class JetStream:
                 raise self._fails(error) from error
 
 
-async def _next(watcher: Any, seconds: float) -> KeyValue.Entry | None:
-    # Not its `updates`: before Python 3.12, `wait_for` can take no for an answer when cancelled.
-    async with asyncio.timeout(seconds):
-        entry: KeyValue.Entry | None = await anext(watcher)
-    return entry
-
-
 def state_of(value: bytes) -> tuple[float, float, str]:
     """(booted, seen, JSON) in a value of the bucket of states."""
-    booted, seen, state = json.loads(value)
-    return booted, seen, state
+    booted, seen, state = value.decode().split(" ", 2)
+    return float(booted), float(seen), state
 
 
 def _about(grant: Grant) -> dict[str, Any]:

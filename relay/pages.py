@@ -405,17 +405,10 @@ class Pages:
 
     async def _own_command(self, request: web.Request) -> web.StreamResponse:
         name, grant = self.device(request)
-        return await self.command(name, grant, await request.text())
+        return await self.ask(name, allowed(grant, await request.text()))
 
-    async def command(self, name: str, grant: Grant, message: str) -> web.StreamResponse:
-        """The answer of a device to a message, as the device gives it by HTTP."""
-        try:
-            request = wire.parse(message)
-        except wire.BadRequest as error:
-            return answer({"error": str(error)}, HTTPStatus.BAD_REQUEST)
-        if not grant.allows(request.verb, request.item):
-            text = f"{grant.who} may not {request.verb} {request.item}"
-            return answer({"error": text}, HTTPStatus.FORBIDDEN)
+    async def ask(self, name: str, request: wire.Request) -> web.StreamResponse:
+        """The answer of a device to a request, as the device gives it by HTTP."""
         answered = Answer()
         if not self._exchange.ask(name, request, answered.take):
             raise web.HTTPServiceUnavailable(text=f"{name} is not connected")
@@ -516,6 +509,22 @@ def page_file(name: str) -> web.FileResponse:
 def answer(values: wire.Keys, status: int = HTTPStatus.OK) -> web.Response:
     """A response of JSON that nobody keeps."""
     return web.json_response(values, status=status, headers=NO_STORE, dumps=json.dumps)
+
+
+def allowed(grant: Grant, message: str) -> wire.Request:
+    """The request in a message.
+
+    Raises:
+        HTTPBadRequest: there is none.
+        HTTPForbidden: it isn't in the grant.
+    """
+    try:
+        found = wire.parse(message)
+    except wire.BadRequest as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+    if not grant.allows(found.verb, found.item):
+        raise web.HTTPForbidden(text=f"{grant.who} may not {found.verb} {found.item}")
+    return found
 
 
 def _takes_gzip(request: web.Request) -> bool:

@@ -36,6 +36,17 @@ class State:
         self._beside = None
         self._text = wire.dumps(_kept(keys))
 
+    def load(self, text: str) -> None:
+        """Take the whole of it as `text` has given it."""
+        self._beside = None
+        self._text = text
+
+    def text(self) -> str:
+        """It as JSON."""
+        if self._beside:
+            self.replace(self.keys())
+        return self._text or "{}"
+
     def update(self, keys: wire.Keys) -> None:
         """Take what has changed; None is a key that is gone."""
         beside = self._beside

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from relay.grants import Grant
 
@@ -425,8 +425,3 @@ def _texts(grant: Grant) -> tuple[str, str]:
 
 def _tuples(devices: str, verbs: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(json.loads(devices)), tuple(json.loads(verbs))
-
-
-def record(value: Any) -> str:
-    """A value as JSON, for a column."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
