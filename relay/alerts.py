@@ -138,6 +138,7 @@ class Alerts:
         self.rules: dict[int, Rule] = {}
         self.firing: dict[tuple[int, str], float] = {}
         self.stirred = False
+        self._began = exchange.now()
         self.leads: Callable[[], bool] = lambda: True
         self._news: deque[tuple[int, str, float | None]] = deque()
         # By the webhook, so that one that hangs holds up no other.
@@ -249,11 +250,13 @@ class Alerts:
             if device.link is not None:
                 self._is_back(device)
                 continue
+            # One that was last heard of before the relay started may be on its way back.
+            away = now - max(device.since, self._began)
             for number, rule in offline:
                 if (
                     device.since
                     and (number, device.name) not in self.firing
-                    and now - device.since > (rule.offline or 0)
+                    and away > (rule.offline or 0)
                     and rule.covers(device.name)
                 ):
                     self._tell(number, rule, device, True)

@@ -35,9 +35,11 @@ ONE = "relay.edge."
 BEAT = 1.0
 DEAD = 5.0
 
-# Seconds from one list of what is looked at to the next, and until one that is in none is no more.
+# Seconds from one list of what is looked at to the next, and until what is in none is looked at no
+# more; names in one message, of which NATS' own limit is 1 MiB.
 LOOK = 5.0
 LOOKED = 15.0
+NAMES_MAX = 2_000
 
 # Seconds that a relay takes to tell the others that it leaves.
 LEAVE_TIMEOUT = 2
@@ -229,7 +231,8 @@ class Cluster:
         elif kind == "look":
             self._look(edge, name, again=True)
         elif kind == "looks":
-            self._looks_are(edge, json.loads(message))
+            for each in json.loads(message):
+                self._look(edge, each)
         elif kind == "unlook":
             self._unlook(edge, name)
         elif kind == "delivered":
@@ -295,21 +298,14 @@ class Cluster:
             for edge, (_, until) in looks.items()
         ]
 
-    def _looks_are(self, edge: str, names: list[str]) -> None:
-        for name in names:
-            self._look(edge, name)
-        wanted = set(names)
-        for other, name, _ in self._looking():
-            if other == edge and name not in wanted:
-                self._unlook(edge, name)
-
     def _tell_looks(self) -> None:
-        looked: dict[str, list[str]] = {edge: [] for edge in self._alive}
+        looked: dict[str, list[str]] = {}
         for device in self._exchange.connected():
             if isinstance(device.link, RemoteLink) and device.pages:
                 looked.setdefault(device.link.edge, []).append(device.name)
         for edge, names in looked.items():
-            self.send(edge, "looks", "", json.dumps(names))
+            for start in range(0, len(names), NAMES_MAX):
+                self.send(edge, "looks", "", json.dumps(names[start : start + NAMES_MAX]))
 
     # Who is connected where
 
@@ -362,11 +358,10 @@ class Cluster:
             if device is not None:
                 where = {"edge": self.edge, "since": device.since, "numbered": device.numbered}
                 self._said[name] = 0  # what comes now is earlier
-                revision = await self._storage.set_presence(name, json.dumps(where).encode())
-                if self._here(name) is not None:
-                    self._said[name] = revision
-                    # Another may have written it since.
-                    self._present(encoded(name))
+                value = json.dumps(where).encode()
+                self._said[name] = await self._storage.set_presence(name, value)
+                # Another may have written it since.
+                self._present(encoded(name))
             elif revision := self._said.pop(name, 0):
                 await self._storage.clear_presence(name, revision)
         except StoreError as error:
@@ -431,6 +426,7 @@ class Cluster:
 
     def _reconnected(self) -> None:
         self._gap = True
+        self._changes.set()
         self._tell_all("hello")
         for device in self._exchange.connected():
             if device.pages:

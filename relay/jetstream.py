@@ -111,6 +111,9 @@ class JetStream:
         self.on_reconnected: Callable[[], None] = lambda: None
         self._js = self.client.jetstream(timeout=TIMEOUT)
         self._tables = Mirror(self._js, TABLES)
+        self._tables.on_put = self._row_put
+        self._tables.on_delete = self._row_gone
+        self._rows_of: dict[str, dict[tuple[str, ...], tuple[Any, int]]] = {}
         self.last_states = Mirror(self._js, STATES)
         self.presence = Mirror(self._js, PRESENCE)
         self._waiting = Mirror(self._js, WAITING)
@@ -322,13 +325,18 @@ class JetStream:
             await self._delete(self._tables, TABLES, key)
         return known
 
-    def _rows(self, table: str) -> list[tuple[list[str], Any, int]]:
+    def _row_put(self, key: str, value: bytes, revision: int) -> None:
+        table, *parts = key.split(".")
+        if table != "secret":
+            self._rows_of.setdefault(table, {})[tuple(parts)] = json.loads(value), revision
+
+    def _row_gone(self, key: str) -> None:
+        table, *parts = key.split(".")
+        self._rows_of.get(table, {}).pop(tuple(parts), None)
+
+    def _rows(self, table: str) -> list[tuple[tuple[str, ...], Any, int]]:
         # What follows the table's name in the key, the value, and its revision; oldest first.
-        rows = [
-            (key.split(".")[1:], json.loads(value), revision)
-            for key, (value, revision) in self._tables.values.items()
-            if key.startswith(table + ".")
-        ]
+        rows = [(key, *row) for key, row in self._rows_of.get(table, {}).items()]
         return sorted(rows, key=lambda row: row[2])
 
     async def version(self) -> int:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import aiohttp
+from aiohttp import web as aiohttp_web
 
 from relay.config import Config
 from relay.server import Relay
@@ -151,3 +152,29 @@ def order(data, *arguments, text=""):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+class Hook:
+    """A webhook: `calls` are what it was told."""
+
+    def __init__(self, status=200):
+        self.calls = []
+        self.status = status
+
+    async def __aenter__(self):
+        app = aiohttp_web.Application()
+        app.add_routes([aiohttp_web.post("/hook", self._take)])
+        self._runner = aiohttp_web.AppRunner(app)
+        await self._runner.setup()
+        site = aiohttp_web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hook"
+        return self
+
+    async def __aexit__(self, *exception):
+        await self._runner.cleanup()
+
+    async def _take(self, request):
+        self.calls.append(await request.json())
+        status, self.status = self.status, 200
+        return aiohttp_web.Response(status=status)

@@ -4,15 +4,27 @@ import asyncio
 import csv
 import json
 import math
+import time
 
 import aiohttp
 import pytest
-from aiohttp import web as aiohttp_web
 from websockets.asyncio.client import connect
 
 from command_client import Page
 from relay import alerts
-from relays import device_uri, get, order, page_uri, post, running, told, until, web
+from relays import (
+    Hook,
+    device_uri,
+    get,
+    order,
+    page_uri,
+    post,
+    running,
+    stored,
+    told,
+    until,
+    web,
+)
 
 V1 = {"subprotocols": ["websock.v1"]}
 STATE = {"uptime": 100, "iam": "pump-1", "dev": "pump", "version": "1.0", "wifi/net/rssi": -50}
@@ -217,32 +229,6 @@ async def test_history_of_one_device_is_bounded():
             assert len((await get(relay, path))[1]["keys"]) == 100
 
 
-class Hook:
-    """A webhook: `calls` are what it was told."""
-
-    def __init__(self, status=200):
-        self.calls = []
-        self.status = status
-
-    async def __aenter__(self):
-        app = aiohttp_web.Application()
-        app.add_routes([aiohttp_web.post("/hook", self._take)])
-        self._runner = aiohttp_web.AppRunner(app)
-        await self._runner.setup()
-        site = aiohttp_web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hook"
-        return self
-
-    async def __aexit__(self, *exception):
-        await self._runner.cleanup()
-
-    async def _take(self, request):
-        self.calls.append(await request.json())
-        status, self.status = self.status, 200
-        return aiohttp_web.Response(status=status)
-
-
 async def test_alerts(tmp_path, monkeypatch):
     monkeypatch.setattr(alerts, "PAUSE", 0.1)
     # The first call fails, and is made again.
@@ -293,6 +279,19 @@ async def test_alerts(tmp_path, monkeypatch):
             path = f"/api/alerts/{made['number']}"
             assert await post(relay, path, method="DELETE") == (200, {})
             assert (await post(relay, path, method="DELETE"))[0] == 404
+
+
+async def test_who_was_quiet_before_a_restart_is_not_offline_at_once(tmp_path):
+    async with stored(tmp_path) as storage:
+        an_hour_ago = time.time() - 3600
+        await storage.keep_states([("pump-1", 1.0, an_hour_ago, '{"iam": "pump-1"}')])
+    async with Hook() as hook, running(tmp_path) as relay:
+        for offline in (600, 1):
+            rule = {"name": f"after {offline} s", "offline": offline, "webhook": hook.url}
+            assert (await post(relay, "/api/alerts", rule))[0] == 201
+        await until(lambda: hook.calls)
+        assert [call["alert"] for call in hook.calls] == ["after 1 s"]
+        assert hook.calls[0]["offline_since"] == int(an_hour_ago)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 import relays
 from nats_servers import NatsServer, clear, one_server, three_servers
 from relay import cluster, jetstream
-from relays import COMMAND, device_uri, get, order, page_uri, post, running, told, until
+from relays import COMMAND, Hook, device_uri, get, order, page_uri, post, running, told, until
 from support import DEADLINE, ROOT, free_port
 
 V1 = {"subprotocols": ["websock.v1"]}
@@ -167,6 +167,25 @@ async def test_a_device_that_comes_to_another_relay_takes_over(servers):
         await until(lambda: where(one) is where(two) is None)
 
 
+async def test_a_device_that_leaves_while_its_coming_is_written_is_gone(servers, monkeypatch):
+    left = asyncio.Event()
+    set_presence = jetstream.JetStream.set_presence
+
+    async def late(self, *arguments):
+        await left.wait()
+        return await set_presence(self, *arguments)
+
+    async with several(2) as (one, two):
+        monkeypatch.setattr(jetstream.JetStream, "set_presence", late)
+        async with connect(device_uri(one), **V1):
+            await until(lambda: where(one) == "here")
+        await until(lambda: where(one) is None)
+        left.set()
+        written = two.relay._storage.presence
+        await until(lambda: written.changes >= 2)
+        await until(lambda: not written.values and where(two) is None)
+
+
 async def test_commands_wait_at_all_relays_at_once(servers):
     async with several(2) as (one, two):
         for n in range(4):
@@ -213,8 +232,6 @@ async def test_who_may_what_is_the_same_everywhere(servers, tmp_path):
 
 
 async def test_an_alert_is_told_by_one(servers):
-    from test_relay_api import Hook
-
     async with Hook() as hook, several(3) as (one, two, three):
         rules = (
             {"name": "lost", "offline": 1, "webhook": hook.url},
