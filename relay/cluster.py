@@ -25,7 +25,7 @@ from relay.deliveries import Deliveries
 from relay.exchange import Device, Exchange, Message, Page
 from relay.fleet import Fleet
 from relay.grants import ANYBODY
-from relay.jetstream import JetStream, decoded, encoded, state_of
+from relay.jetstream import JetStream, decoded, state_of
 from relay.store import StoreError
 
 ALL = "relay.all"
@@ -116,6 +116,9 @@ class Cluster:
         self._fleet = fleet
         self._deliveries = deliveries
         self._alive: dict[str, float] = {}
+        # By devices anywhere: the relay that has said to have it, since when, whether it has ids,
+        # and the revision by which it did.
+        self._where: dict[str, tuple[str, float, bool, int]] = {}
         # Devices here: those whose place in the bucket has to be looked at, and its revision.
         self._unsaid: dict[str, None] = {}
         self._said: dict[str, int] = {}
@@ -140,8 +143,11 @@ class Cluster:
         states, presence = self._storage.last_states, self._storage.presence
         states.on_put = lambda key, value, revision: self._state_put(key, value)
         states.on_delete = lambda key: self._fleet.unlearn(decoded(key))
-        presence.on_put = lambda key, value, revision: self._present(key)
+        presence.on_put = self._presence_put
         presence.on_delete = self._absent
+        for key, (value, revision) in presence.values.items():
+            self._presence_put(key, value, revision)
+        presence.release()
         self._storage.on_reconnected = self._reconnected
         for subject in (ONE + self.edge, ALL):
             self._subscriptions.append(await self._client.subscribe(subject, cb=self._take))
@@ -361,19 +367,20 @@ class Cluster:
                 value = json.dumps(where).encode()
                 self._said[name] = await self._storage.set_presence(name, value)
                 # Another may have written it since.
-                self._present(encoded(name))
+                self._present(name)
             elif revision := self._said.pop(name, 0):
                 await self._storage.clear_presence(name, revision)
         except StoreError as error:
             log.error("%s", error)
             self._unsaid[name] = None
 
-    def _present(self, key: str) -> None:
-        value, revision = self._storage.presence.values.get(key, (b"", 0))
-        if not value:
-            return
+    def _presence_put(self, key: str, value: bytes, revision: int) -> None:
         name, where = decoded(key), json.loads(value)
-        edge = where["edge"]
+        self._where[name] = where["edge"], where["since"], where["numbered"], revision
+        self._present(name)
+
+    def _present(self, name: str) -> None:
+        edge, since, numbered, revision = self._where.get(name, ("", 0, False, 0))
         if edge == self.edge or edge not in self._alive:
             return
         device = self._exchange.devices.get(name)
@@ -383,15 +390,15 @@ class Cluster:
             log.info("device %s is connected to relay %s now", name, edge)
             del self._said[name]
         elif device is not None and isinstance(device.link, RemoteLink):
-            if device.link.edge == edge and device.since == where["since"]:
+            if device.link.edge == edge and device.since == since:
                 return
-        link = RemoteLink(self, edge, name)
-        self._exchange.device_joined(name, link, where["numbered"], where["since"])
+        self._exchange.device_joined(name, RemoteLink(self, edge, name), numbered, since)
         if (device := self._exchange.devices[name]).pages:
             self._pages_changed(device)
 
     def _absent(self, key: str) -> None:
         name = decoded(key)
+        self._where.pop(name, None)
         device = self._exchange.devices.get(name)
         if device is not None and isinstance(device.link, RemoteLink):
             self._exchange.device_left(name, device.link)
@@ -404,8 +411,8 @@ class Cluster:
         if new:
             log.info("relay %s is in the cluster", edge)
             self._tell_all("alive")
-            for key in list(self._storage.presence.values):
-                self._present(key)
+            for name in list(self._where):
+                self._present(name)
 
     def _is_gone(self, edge: str) -> None:
         if self._alive.pop(edge, None) is None:
@@ -466,18 +473,16 @@ class Cluster:
 
     def _check_presence(self) -> None:
         # What is said is what is, also when a server has lost it.
-        presence = self._storage.presence.values
         for device in self._exchange.connected():
-            if not device.remote and encoded(device.name) not in presence:
+            if not device.remote and device.name not in self._where:
                 self._say_soon(device.name)
 
     async def _forget_the_dead(self) -> None:
         now = time.monotonic()
         named: dict[str, list[tuple[str, int]]] = {}
-        for key, (value, revision) in self._storage.presence.values.items():
-            edge = json.loads(value)["edge"]
+        for name, (edge, _, _, revision) in self._where.items():
             if edge != self.edge and edge not in self._alive:
-                named.setdefault(edge, []).append((decoded(key), revision))
+                named.setdefault(edge, []).append((name, revision))
         self._unknown = {edge: self._unknown.get(edge, now) for edge in named}
         for edge, since in self._unknown.items():
             if now - since > 2 * DEAD:

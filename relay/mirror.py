@@ -37,6 +37,7 @@ class Mirror:
         values: value and revision by key.
         on_put: called with key, value and revision of what is new.
         on_delete: called with the key of what is gone.
+        holds: whether the values are kept, or the revisions alone.
         changes: how many there have been.
     """
 
@@ -46,6 +47,7 @@ class Mirror:
         self.values: dict[str, tuple[bytes, int]] = {}
         self.on_put: Callable[[str, bytes, int], None] = lambda key, value, revision: None
         self.on_delete: Callable[[str], None] = lambda key: None
+        self.holds = True
         self.changes = 0
         self._seen = 0
         self._news = asyncio.Event()
@@ -63,6 +65,11 @@ class Mirror:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def release(self) -> None:
+        """Keep the values no more: who needs them has them."""
+        self.holds = False
+        self.values = {key: (b"", revision) for key, (_, revision) in self.values.items()}
 
     def refresh(self) -> None:
         """Read the whole bucket again, as after a connection that was lost."""
@@ -143,7 +150,7 @@ class Mirror:
         self._has_seen(revision)
 
     def _put(self, key: str, value: bytes, revision: int) -> None:
-        self.values[key] = value, revision
+        self.values[key] = value if self.holds else b"", revision
         self.changes += 1
         try:
             self.on_put(key, value, revision)

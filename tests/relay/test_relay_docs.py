@@ -14,7 +14,7 @@ from dataclasses import fields
 
 import pytest
 
-from relay import names, orders
+from relay import frozen, names, orders
 from relay.config import Config, _shown
 from support import ROOT
 
@@ -73,7 +73,8 @@ def test_what_the_container_copies_is_all_that_a_relay_needs(tmp_path):
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/devices")
         assert error.value.code == 401
-        url = f"http://127.0.0.1:{port}/d/pump-1/static/app.js"
+        name = next(each for each in frozen.load() if each.startswith("static/"))
+        url = f"http://127.0.0.1:{port}/d/pump-1/{name}"
         with urllib.request.urlopen(url) as response:
             assert response.status == 200 and response.read()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/login") as response:
