@@ -73,6 +73,7 @@ def test_what_the_container_copies_is_all_that_a_relay_needs(tmp_path):
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/devices")
         assert error.value.code == 401
+        error.value.close()
         name = next(each for each in frozen.load() if each.startswith("static/"))
         url = f"http://127.0.0.1:{port}/d/pump-1/{name}"
         with urllib.request.urlopen(url) as response:
