@@ -12,6 +12,7 @@ from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
 from .errors import HTTPError, from_exception
+from .generators import drive, send_body
 from .request import Request
 from .response import JOIN_LIMIT, from_error, make
 
@@ -118,6 +119,16 @@ class HTTPConnection:
             # Not by its last byte: one that trickles in has kept the handler waiting all along.
             return ticks_add(self._asked, self._patience - BODY_TIMEOUT_MS)
         return None
+
+    @property
+    def begun(self):
+        transport = self.transport
+        return self._state == _STREAM or transport is None or transport.protocol is not self
+
+    @property
+    def lingers(self):
+        """Whether it is over but for the peer, which still sends."""
+        return self._state == _LINGER
 
     def make_way(self):
         if self._state == _BODY or (self._state == _HEAD and self._partial):
@@ -265,7 +276,7 @@ class HTTPConnection:
     async def _run(self, request, coroutine):
         try:
             try:
-                result = await coroutine
+                result = await drive(self, request, coroutine)
             except CancelledError:
                 # The client of a stream left, or the stream was for a HEAD request.
                 result = None
@@ -284,6 +295,8 @@ class HTTPConnection:
                 return
             if self._state == _STREAM:
                 self._task = None
+                if self._left:
+                    raise ValueError("body shorter than its length")
                 if self._chunked:
                     self.transport.write(b"0\r\n\r\n")
                 self._send_rest()
@@ -295,10 +308,10 @@ class HTTPConnection:
             if self.transport is not None:
                 self.transport.abort()
 
-    def upgrade(self, response, make_protocol):
+    def upgrade(self, request, response, make_protocol):
         """Answer with the head `response` (101) and let another protocol have the connection."""
         transport = self.transport
-        self.server.count(101)
+        self.server.count(101, request)
         # First what may lack memory: then there is still somebody to tell.
         protocol = make_protocol(transport)
         transport.protocol = protocol
@@ -449,11 +462,23 @@ class HTTPConnection:
                 transport.write(head)
                 if response.pieces:
                     _close(content)
+            elif response.pieces and hasattr(content, "throw"):
+                # A generator may await: it is a task's.
+                transport.pause_reading()
+                transport.set_timeout(None)
+                if self._state != _BODY:
+                    self._state = _BUSY if self.body is None else _BODY
+                request.task = core.create_task(
+                    self._run(request, send_body(self, request, response))
+                )
+                return
             elif response.pieces:
                 try:
                     # Before the head, so that what it fails with, such as the lack of memory to
                     # inflate an asset, can be told.
                     piece = next(content, None)
+                    if piece is not None:
+                        len(piece)
                 except Exception as error:
                     _close(content)
                     self._fail(request, error)
@@ -468,7 +493,7 @@ class HTTPConnection:
             else:
                 transport.write(head)
                 transport.write(content)
-        self.server.count(status)
+        self.server.count(status, request)
         if (
             self._keep
             and self._state == _HEAD
@@ -543,19 +568,21 @@ class HTTPConnection:
             raise ConnectionLost(ECONNRESET)
         if self._state == _STREAM:
             raise RuntimeError("the response has begun")
-        chunked = request.minor == 1
-        if not chunked:
+        chunked = request.minor == 1 and response.length is None
+        if not chunked and response.length is None:
             self._keep = False
         transport = self.transport
         transport.write(response.head(self._connection_option(request), chunked))
-        self.server.count(response.status)
+        self.server.count(response.status, request)
         self._state = _STREAM
         self._chunked = chunked
+        self._left = response.length
         self._task = request.task
         transport.set_timeout(None)
         transport.resume_reading()  # to notice when the client leaves
         if request.method == "HEAD":
             self._chunked = False
+            self._left = None
             raise CancelledError
         return Stream(self, chunked)
 
@@ -564,6 +591,12 @@ class HTTPConnection:
         transport = self.transport
         if transport is None:
             raise ConnectionLost(ECONNRESET)
+        if self._left is not None:
+            if isinstance(data, str):
+                data = data.encode()
+            self._left -= len(data)
+            if self._left < 0:
+                raise ValueError("body longer than its length")
         transport.write(_chunk(data) if chunked else data)
         await transport.drained()
 
@@ -616,7 +649,7 @@ def _chunk(data):
     # RFC 9112 section 7.1.
     if isinstance(data, str):
         data = data.encode()
-    return b"%x\r\n%s\r\n" % (len(data), data)
+    return b"%x\r\n" % len(data) + data + b"\r\n"
 
 
 def _close(pieces):

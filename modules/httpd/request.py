@@ -114,6 +114,12 @@ class Request:
             raise HTTPError(400, str(error))
 
     @property
+    def begun(self):
+        """Whether the answer is on its way, as a stream or in another protocol."""
+        connection = self.connection
+        return connection is not None and connection.begun
+
+    @property
     def peer(self):
         """The client's (host, port), None once it is gone."""
         transport = self.connection.transport
@@ -212,6 +218,12 @@ class Request:
         except ValueError:  # UnicodeError is one
             raise HTTPError(400, "malformed form")
 
+    def parts(self):
+        """The parts of a form with files, as they come: see `multipart.Form`."""
+        from .multipart import Form
+
+        return Form(self)
+
     async def save(self, path, limit, check=None):
         """Store the body as the file at `path`: see `files.receive_file`."""
         from .files import receive_file
@@ -248,4 +260,4 @@ class Request:
         Returns:
             What the handler must return to the server.
         """
-        return self.connection.upgrade(response, protocol)
+        return self.connection.upgrade(self, response, protocol)

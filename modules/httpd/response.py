@@ -16,20 +16,22 @@ class Response:
     """An answer.
 
     A handler may also return what makes one: str (text/plain), bytes-like
-    (application/octet-stream), dict or list (JSON), None (204), or a tuple: any of these, the
-    status, and headers if need be.
+    (application/octet-stream), dict or list (JSON), None (204), or a tuple: any of these, then the
+    status, the headers, or both. What a handler yields are the pieces of its body.
 
     Args:
         body: str, bytes-like, dict, list, or an iterator of bytes-like pieces, which are produced
-            as the client takes them. A piece may use the memory of the one before. When the
-            iterator has `close()`, it is called if the response ends early.
+            as the client takes them; a generator may also await in between. A piece may use the
+            memory of the one before, unless a generator makes it. When the iterator has `close()`,
+            it is called if the response ends early.
         status: the status code.
-        content_type: the media type; by the body's type when None.
-        headers: (name, value) pairs.
+        content_type: the media type; that of the headers when None, or by the body's type.
+        headers: a dict, or (name, value) pairs where a name may stand twice.
         length: bytes that an iterator will produce; without it they are sent chunked.
 
     Raises:
-        ValueError: a header holds a line break, which would let a client's data add headers.
+        ValueError: a header holds a line break, which would let a client's data add headers, or
+            is one by which the server delimits the body.
         TypeError: the body is none of these.
     """
 
@@ -54,14 +56,12 @@ class Response:
         self.length = length if self.pieces else len(memoryview(body))
         if status != 200:
             self.status = status
+        if headers:
+            self.headers, found = _checked(headers)
+            content_type = content_type or found
         if content_type:
             _check(content_type)
             self.content_type = content_type
-        if headers:
-            for name, value in headers:
-                _check(name)
-                _check(value)
-            self.headers = headers
 
     def set_cookie(self, name, value, max_age=None, path="/", secure=False):
         """Add a cookie that scripts can't read and other sites' requests don't carry (RFC 6265).
@@ -123,6 +123,25 @@ class Response:
         )
 
 
+def _checked(headers):
+    # The pairs without a Content-Type, which is the head's own (RFC 9110 section 5.3), and that.
+    content_type = None
+    if isinstance(headers, dict):
+        headers = list(headers.items())
+    for name, value in headers:
+        _check(name)
+        _check(value)
+        if len(name) >= 12:
+            lower = name.lower()
+            if lower == "content-type":
+                content_type = value
+            elif lower in ("content-length", "transfer-encoding"):
+                raise ValueError("the server says how long a body is: " + name)
+    if content_type is not None:
+        headers = [pair for pair in headers if pair[0].lower() != "content-type"]
+    return headers, content_type
+
+
 def _check(text):
     # RFC 9110 section 5.5: these would end the field.
     if "\r" in text or "\n" in text or "\0" in text:
@@ -143,6 +162,8 @@ def make(result):
         return Response(b"", 204)
     if isinstance(result, tuple):
         body, status = result[:2]
+        if not isinstance(status, int):
+            return Response(body, headers=status)
         return Response(body, status, headers=result[2] if len(result) > 2 else ())
     return Response(result)
 

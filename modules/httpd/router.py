@@ -5,10 +5,10 @@ from lazy import load
 
 
 class Router:
-    """Routes: exact paths, and patterns with `<name>` segments.
+    """Routes: exact paths, and patterns of which a segment is `<name>` or has a type, see
+    `patterns.compile`.
 
-    `/files/<name>` matches one segment, `/files/<name:path>` the rest with its slashes. An exact
-    path wins over a pattern, an earlier pattern over a later one.
+    An exact path wins over a pattern, an earlier pattern over a later one.
     """
 
     def __init__(self):
@@ -20,27 +20,35 @@ class Router:
         """Route `methods` (a tuple of names) at `path` to `handler`.
 
         Raises:
-            ValueError: the path doesn't begin with "/", or is taken for one of the methods.
+            ValueError: the path doesn't begin with "/", has a parameter of an unknown type, or is
+                taken for one of the methods.
         """
         if isinstance(path, bytes):
             path = str(path, "utf-8")
         if not path.startswith("/"):
             raise ValueError("a route begins with /: " + path)
-        if "<" in path:
-            segments = path.split("/")[1:]
+        if "<" in path or ">" in path:
             table = None
-            for known, handlers in self._patterns:
-                if known == segments:
+            for known, _, handlers in self._patterns:
+                if known == path:
                     table = handlers
             if table is None:
                 table = {}
-                self._patterns.append((segments, table))
+                pattern = load("httpd.patterns", "compile")(path)
+                self._patterns.append((path, pattern, table))
         else:
             table = self._exact.setdefault(path, {})
         for method in methods:
             if method in table:
                 raise ValueError(f"{method} {path} is routed already")
             table[method] = handler
+
+    def each(self):
+        """Every route that was added one by one: (path, handlers by method)."""
+        for path in self._exact:
+            yield path, self._exact[path]
+        for path, _, table in self._patterns:
+            yield path, table
 
     def add_table(self, table, context):
         """Route what `table` lists, after all that is routed one by one: see `Server.routes`."""
@@ -52,25 +60,33 @@ class Router:
 
         Returns:
             (handlers, parameters): a dict of handlers by method, or what can be used like one, and
-            the list of parameter values; handlers is None for an unknown path.
+            a dict of parameters, None where there are none; handlers is None for an unknown path.
         """
         exact = self._exact
         if path in exact:
             return exact[path], None
+        if self._patterns or self._tables:
+            return self._find(path)
+        return None, None
+
+    def _find(self, path):
         parts = None
-        for segments, table in self._patterns:
+        for _, pattern, table in self._patterns:
             if parts is None:
                 parts = path.split("/")[1:]
-            parameters = _match(segments, parts)
+            parameters = load("httpd.patterns", "match")(pattern, parts)
             if parameters is not None:
                 return table, parameters
         for table, context in self._tables:
-            for pattern, methods in table:
-                if pattern == path:
+            for route, methods in table:
+                if route == path:
                     return _Lazy(methods, context), None
-            for pattern, methods in table:
-                if "<" in pattern:
-                    parameters = _match(pattern.split("/")[1:], path.split("/")[1:])
+            for route, methods in table:
+                # Only the literal beginning can be compared without memory.
+                first = route.find("<")
+                if first >= 0 and path.startswith(route[:first]):
+                    patterns = load("httpd.patterns", None)
+                    parameters = patterns.match(patterns.compile(route), path.split("/")[1:])
                     if parameters is not None:
                         return _Lazy(methods, context), parameters
         return None, None
@@ -96,22 +112,5 @@ class _Lazy:
         for known, module, name in self._methods:
             if known == method:
                 handler = load(module, name)
-                return lambda request, *parameters: handler(self._context, request, *parameters)
+                return lambda request, **parameters: handler(self._context, request, **parameters)
         return None
-
-
-def _match(segments, parts):
-    parameters = []
-    for i, segment in enumerate(segments):
-        if i >= len(parts):
-            return None
-        if segment.startswith("<"):
-            if segment.endswith(":path>"):
-                parameters.append("/".join(parts[i:]))
-                return parameters
-            if not parts[i]:
-                return None
-            parameters.append(parts[i])
-        elif segment != parts[i]:
-            return None
-    return parameters if len(parts) == len(segments) else None

@@ -50,7 +50,7 @@ _TRANSPORT = {
 # Members that only other layers of the project use.
 PLUMBING = {
     "httpd.request.Request": {"connection", "task"},
-    "httpd.server.Server": {"count", "router"},
+    "httpd.server.Server": {"count", "handle", "hooks", "router"},
     "httpd.stream.EventStream": {"__init__"},
     "httpd.stream.Stream": {"__init__"},
     "transport.Connection": {
@@ -367,9 +367,9 @@ def test_example_is_well_typed(tmp_path, where, code):
 
 WRONG = {
     "a text for the port": ("Server().listen('0.0.0.0', '80')", "arg-type"),
-    "a name that isn't there": ("Server().put('/')", "attr-defined"),
+    "a name that isn't there": ("Server().trace('/')", "attr-defined"),
     "a status as text": ("HTTPError('404')", "arg-type"),
-    "headers as a dict": ("Response('', headers={'A': 'b'})", "arg-type"),
+    "headers as a text": ("Response('', headers='A: b')", "arg-type"),
     "a handler that returns a number": ("Server().route('/', number)", "type-var"),
     "a coroutine that isn't awaited": ("len(request.read())", "arg-type"),
     "an option that isn't there": ("connect('ws://h/', ping=3)", "call-arg"),
@@ -413,11 +413,14 @@ def test_wrong_uses_are_refused(tmp_path):
 
 
 RIGHT = """\
+from collections.abc import Iterator
 from typing import assert_type
 from websockets.exceptions import ConnectionClosedError
 from httpd import Asset, asset
 @Server().get("/hello/<name>")
 async def hello(request: Request, name: str) -> dict[str, str]: return {}
+@Server().put("/<int:number>")
+def pieces(request: Request, number: int) -> Iterator[str]: yield "a"
 @Server().post("/x")
 def text(request: Request) -> tuple[str, int]: return "", 200
 Server().route("/", asset("page.htm"))

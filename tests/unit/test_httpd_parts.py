@@ -31,11 +31,11 @@ def test_exact_routes_win_over_patterns_and_earlier_ones_over_later():
     router = Router()
     router.add("/a/<x>", 1, ("GET",))
     router.add(b"/a/b", 2, ("GET",))
-    router.add("/<rest:path>", 3, ("GET",))
+    router.add("/<path:rest>", 3, ("GET",))
     assert router.find("/a/b") == ({"GET": 2}, None)
-    assert router.find("/a/c") == ({"GET": 1}, ["c"])
-    assert router.find("/a/c/d") == ({"GET": 3}, ["a/c/d"])
-    assert router.find("/a/") == ({"GET": 3}, ["a/"])
+    assert router.find("/a/c") == ({"GET": 1}, {"x": "c"})
+    assert router.find("/a/c/d") == ({"GET": 3}, {"rest": "a/c/d"})
+    assert router.find("/a/") == ({"GET": 3}, {"rest": "a/"})
 
 
 def test_unknown_path():
@@ -57,7 +57,7 @@ def test_methods_share_a_path():
 def test_tables_import_their_handlers_when_asked():
     with open("table_handlers.py", "w") as file:
         file.write(
-            "def show(context, request, *names):\n    return context, request, names\n"
+            "def show(context, request, name=None):\n    return context, request, name\n"
             "def change(context, request):\n    return 'changed'\n"
         )
     router = Router()
@@ -65,7 +65,7 @@ def test_tables_import_their_handlers_when_asked():
         (
             ("/<name>", (("GET", "table_handlers", "show"),)),
             ("/a", (("GET", "table_handlers", "show"), ("PUT", "table_handlers", "change"))),
-            ("/b/<rest:path>", (("GET", "missing_module", "show"),)),
+            ("/b/<path:rest>", (("GET", "missing_module", "show"),)),
         ),
         "context",
     )
@@ -74,10 +74,11 @@ def test_tables_import_their_handlers_when_asked():
     # An exact path wins over a pattern here too.
     assert parameters is None and list(handlers) == ["GET", "PUT"]
     assert "GET" in handlers and "POST" not in handlers and handlers.get("POST") is None
-    assert handlers["GET"](1) == ("context", 1, ())
+    assert handlers["GET"](1) == ("context", 1, None)
     assert handlers.get("PUT")(1) == "changed"
     handlers, parameters = router.find("/c")
-    assert parameters == ["c"] and handlers["GET"](1, *parameters) == ("context", 1, ("c",))
+    assert parameters == {"name": "c"}
+    assert handlers["GET"](1, **parameters) == ("context", 1, "c")
     raises(ImportError, router.find("/b/c/d")[0].get, "GET")
     assert router.find("/c/d") == (None, None)
 
@@ -86,7 +87,7 @@ def test_single_routes_win_over_tables():
     router = Router()
     router.add_table((("/a", (("GET", "table_handlers", "show"),)),), None)
     router.add("/<x>", 1, ("GET",))
-    assert router.find("/a") == ({"GET": 1}, ["a"])
+    assert router.find("/a") == ({"GET": 1}, {"x": "a"})
 
 
 # Request

@@ -1,23 +1,25 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from typing_extensions import Buffer
 
-_Body = str | Buffer | dict[Any, Any] | list[Any] | Iterator[Buffer]
+_Piece = str | Buffer
+_Body = str | Buffer | dict[Any, Any] | list[Any] | Iterator[_Piece] | AsyncIterator[_Piece]
+_Headers = dict[str, str] | Sequence[tuple[str, str]]
 
 class Response:
     status: int
     content_type: str
     headers: Sequence[tuple[str, str]]
     pieces: bool
-    body: str | Buffer | Iterator[Buffer]
+    body: str | Buffer | Iterator[_Piece] | AsyncIterator[_Piece]
     length: int | None
     def __init__(
         self,
         body: _Body = b"",
         status: int = 200,
         content_type: str | None = None,
-        headers: Sequence[tuple[str, str]] = (),
+        headers: _Headers = (),
         length: int | None = None,
     ) -> None: ...
     def set_cookie(

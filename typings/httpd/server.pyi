@@ -1,11 +1,11 @@
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar, overload
 
 from transport import Group, Listener, _SSLContext
 
 from .assets import Asset
 from .request import Request
-from .response import Response, _Body
+from .response import Response, _Body, _Headers, _Piece
 
 MAX_CONNECTIONS: int
 MAX_BODY: int
@@ -17,15 +17,18 @@ _Result = (
     | Asset
     | _Body
     | tuple[_Body, int]
-    | tuple[_Body, int, Sequence[tuple[str, str]]]
+    | tuple[_Body, _Headers]
+    | tuple[_Body, int, _Headers]
 )
-# Called with the Request and the path's parameters.
-_Handler = Callable[..., _Result | Awaitable[_Result]]
+# Called with the Request and the path's parameters by their names; a generator yields pieces.
+_Handler = Callable[..., _Result | Awaitable[_Result] | Iterator[_Piece] | AsyncIterator[_Piece]]
 _H = TypeVar("_H", bound=_Handler)
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 class Server:
     guard: Callable[[Request], _Result] | None
     fallback: Callable[[Request], _Result] | None
+    access_log: Callable[[Request | None, int], object] | None
     group: Group
     max_body: int
     statuses: dict[int, int]
@@ -39,6 +42,13 @@ class Server:
     def route(self, path: str | bytes, handler: _H, methods: tuple[str, ...] = ("GET",)) -> _H: ...
     def get(self, path: str | bytes) -> Callable[[_H], _H]: ...
     def post(self, path: str | bytes) -> Callable[[_H], _H]: ...
+    def put(self, path: str | bytes) -> Callable[[_H], _H]: ...
+    def patch(self, path: str | bytes) -> Callable[[_H], _H]: ...
+    def delete(self, path: str | bytes) -> Callable[[_H], _H]: ...
+    def before_request(self, function: _F) -> _F: ...
+    def after_request(self, function: _F) -> _F: ...
+    def errorhandler(self, what: int | type[Exception]) -> Callable[[_F], _F]: ...
+    def mount(self, server: Server, prefix: str) -> None: ...
     def routes(
         self,
         table: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...],

@@ -21,7 +21,7 @@ _overridden = False
 
 _ROUTES = (
     ("/", (("GET", "device.routes.table", "index"),)),
-    ("/static/<name:path>", (("GET", "device.routes.table", "static"),)),
+    ("/static/<path:name>", (("GET", "device.routes.table", "static"),)),
     ("/ws", (("GET", "device.routes.table", "websocket"),)),
     (
         "/login",
@@ -48,7 +48,7 @@ _ROUTES = (
     ),
     ("/api/log", (("GET", "device.routes.api", "log_lines"),)),
     (
-        "/api/www/<name:path>",
+        "/api/www/<path:name>",
         (("PUT", "device.routes.api", "put_file"), ("DELETE", "device.routes.api", "delete_file")),
     ),
     ("/metrics", (("GET", "device.routes.api", "metrics"),)),

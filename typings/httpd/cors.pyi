@@ -1,0 +1,15 @@
+from collections.abc import Sequence
+
+from .server import Server
+
+class CORS:
+    def __init__(
+        self,
+        server: Server,
+        origins: str | Sequence[str],
+        methods: Sequence[str] = ("PUT", "PATCH", "DELETE"),
+        headers: Sequence[str] = ("Content-Type", "Authorization"),
+        expose: Sequence[str] = (),
+        credentials: bool = False,
+        max_age: int = 600,
+    ) -> None: ...
