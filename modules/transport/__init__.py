@@ -38,7 +38,7 @@ from . import poller  # noqa: F401, it takes its place in asyncio
 __getattr__ = lazy.loader(
     globals(),
     (
-        ("client", ("open_connection",)),
+        ("client", ("open_connection", "resolve")),
         ("connection", ("Connection", "ConnectionLost", "peer_address")),
         ("listener", ("AddressError", "Group", "Listener", "bound_socket")),
         ("poller", ("close_all", "report", "set_reporter", "suspend", "wake")),

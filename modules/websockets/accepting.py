@@ -46,23 +46,23 @@ def begin(server, method, minor, target, fields, reply, origins):
                 return
         reply.accept(*_accept(server, result, request, key, reply))
     except Exception as error:
-        _refuse(error, reply)
+        _refuse(server, error, reply)
 
 
 async def _process(server, coroutine, request, key, reply):
     try:
         reply.accept(*_accept(server, await coroutine, request, key, reply))
     except Exception as error:
-        _refuse(error, reply)
+        _refuse(server, error, reply)
 
 
-def _refuse(error, reply):
+def _refuse(server, error, reply):
     # The only place that turns an error into the response to a handshake.
     if isinstance(error, handshake.Refused):
         reply.refuse(*error.args)
         return
     if isinstance(error, MemoryError):
-        report("handshake failed", error)
+        _report(server, "handshake failed", error)
         reply.refuse(503, "out of memory", ())
         return
     from .client_exceptions import NegotiationError
@@ -70,7 +70,7 @@ def _refuse(error, reply):
     if isinstance(error, NegotiationError):
         reply.refuse(400, str(error), ())
     else:
-        report("handshake failed", error)
+        _report(server, "handshake failed", error)
         reply.refuse(500, "the server failed", ())
 
 
@@ -138,7 +138,7 @@ async def _handle(server, connection):
                 load("transport.relief", "relieve")(server.group)
                 code = frames.TRY_AGAIN_LATER
             elif not isinstance(error, ConnectionClosed):
-                report("connection handler failed", error)
+                _report(server, "connection handler failed", error)
                 code = frames.INTERNAL_ERROR
         # Nobody waits for the end: the deadline sees to it.
         connection.start_closing(code)
@@ -148,6 +148,14 @@ async def _handle(server, connection):
     finally:
         server.handlers -= 1
         server.check_closed()
+
+
+def _report(server, what, error):
+    logger = getattr(server, "logger", None)
+    if logger is None:
+        report(what, error)
+    else:
+        logger.error("%s: %s: %s", what, type(error).__name__, error)
 
 
 class _Proposed:

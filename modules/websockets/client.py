@@ -4,7 +4,7 @@ import random
 from asyncio import core, sleep
 
 from http11 import BadMessage, parse_response
-from transport import open_connection, report, suspend, wake
+from transport import open_connection, report, resolve, suspend, wake
 
 from . import handshake
 from .client_exceptions import (
@@ -19,6 +19,11 @@ from .datastructures import Headers
 from .http11 import Request, Response
 from .options import Options
 from .uri import URI
+
+# Milliseconds for one of several addresses to connect until the next is tried, and with TLS, whose
+# handshake is part of it. RFC 8305 section 5 has 250 where attempts overlap: here they don't.
+ATTEMPT_MS = 3_000
+SECURE_ATTEMPT_MS = 8_000
 
 # Delays between attempts of `async for websocket in connect(...)`, as in Python's `websockets`.
 BACKOFF_INITIAL = 5  # the first is random up to this, so that a fleet doesn't come back at once
@@ -51,6 +56,8 @@ class _Handshake:
     wanted = None
     idle_since = None
 
+    connected = False  # the request is on its way, so the server has answered at this address
+
     def __init__(self, uri, key, subprotocols, options):
         self._uri = uri
         self._key = key
@@ -60,9 +67,10 @@ class _Handshake:
         self._result = None
         self._waiting = core.TaskQueue()
 
-    def begin(self, transport, head, timeout):
+    def begin(self, transport, head, timeout, attempt):
         self._transport = transport
-        transport.set_timeout(timeout)
+        self._timeout = timeout
+        transport.set_timeout(attempt)
         transport.write(head)
 
     async def wait(self):
@@ -73,13 +81,18 @@ class _Handshake:
         return self._result
 
     def data_received(self, buf, start, end):
-        try:
-            head = parse_response(buf, start, end)
-        except BadMessage as error:
-            self._end(InvalidMessage("not an HTTP response: " + error.reason))
-            return end
-        if head is None:
-            return start
+        while True:
+            try:
+                head = parse_response(buf, start, end)
+            except BadMessage as error:
+                self._end(InvalidMessage("not an HTTP response: " + error.reason))
+                return end
+            if head is None:
+                return start
+            # RFC 9110 section 15.2: any number of interim responses may come first.
+            if not 100 <= head.status < 200 or head.status == 101:
+                break
+            start = head.end
         if head.status != 101:
             response = Response(head.status, headers=Headers(head.fields))
             self._end(InvalidStatus(response))
@@ -120,7 +133,8 @@ class _Handshake:
             self._transport.abort()
 
     def sent(self):
-        pass
+        self.connected = True
+        self._transport.set_timeout(self._timeout)
 
     def eof_received(self):
         self._end(InvalidMessage("the server closed the connection"))
@@ -140,6 +154,16 @@ def process_exception(error):
     if isinstance(error, (OSError, core.TimeoutError, InvalidMessage)):
         return None
     return error
+
+
+def backoff():
+    """The seconds between attempts: a random time first, so that a fleet doesn't come back at
+    once, then longer and longer ones."""
+    yield random.random() * BACKOFF_INITIAL
+    delay = BACKOFF_MIN
+    while True:
+        yield delay
+        delay = min(delay * BACKOFF_FACTOR, BACKOFF_MAX)
 
 
 class connect:
@@ -162,13 +186,17 @@ class connect:
         user_agent_header: value of User-Agent, None to send none.
         process_exception: function of an exception that says whether the `async for` goes on
             (None) or raises what is returned.
+        reconnect_delays: function that gives an iterator of the seconds between its attempts;
+            after the last it gives up.
+        logger: what has `info(text, *arguments)` of Python's `logging`; it is told in the place of
+            `transport.report` when the `async for` connects again.
         compression, open_timeout, ping_interval, ping_timeout, close_timeout, max_size,
         max_queue, write_limit: as in Python's `websockets`; compression is None by default.
 
     Raises:
         InvalidURI: `uri` can't be used.
         OSError: the connection was refused, or the server's certificate isn't accepted.
-        ValueError: wss:// without `ssl`, or ws:// with it.
+        ValueError: wss:// without `ssl`, or ws:// with it or `server_hostname`.
         asyncio.TimeoutError: no answer within `open_timeout` seconds.
         InvalidHandshake, InvalidStatus: the answer isn't that of a WebSocket server.
         NegotiationError: the server chose a subprotocol or an extension that wasn't offered.
@@ -182,12 +210,14 @@ class connect:
         additional_headers=(),
         user_agent_header="MicroPython websockets",
         process_exception=process_exception,
+        reconnect_delays=backoff,
         open_timeout=10,
         ssl=None,
         server_hostname=None,
         host=None,
         port=None,
         proxy=None,
+        logger=None,
         **options,
     ):
         if proxy is not None:
@@ -195,6 +225,8 @@ class connect:
         self._uri = URI(uri)
         if ssl is not None and not self._uri.secure:
             raise ValueError("ssl argument is incompatible with a ws:// URI")
+        if server_hostname is not None and not self._uri.secure:
+            raise ValueError("server_hostname argument is incompatible with a ws:// URI")
         handshake.check_subprotocols(subprotocols)
         self._ssl = ssl
         self._server_hostname = server_hostname
@@ -206,13 +238,17 @@ class connect:
         if hasattr(additional_headers, "items"):
             additional_headers = additional_headers.items()
         self._headers = list(additional_headers)
-        if user_agent_header:
+        if user_agent_header and not any(
+            [name.lower() == "user-agent" for name, _ in self._headers]
+        ):
             self._headers.append(("User-Agent", user_agent_header))
         if self._uri.authorization:
             self._headers.append(("Authorization", self._uri.authorization))
         self._open_timeout = None if open_timeout is None else int(open_timeout * 1000)
         self._connection = None
-        self._delay = None
+        self._reconnect_delays = reconnect_delays
+        self._delays = None
+        self._logger = logger
 
     async def _connect(self):
         uri, headers = self._uri, self._headers
@@ -246,23 +282,38 @@ class connect:
             from . import deflate
 
             extension = deflate.offer()
-        head, key = handshake.request(uri, self._origin, self._subprotocols, headers, extension)
-        protocol = _Handshake(uri, key, self._subprotocols, self._options)
         host, port = self._place
-        transport = open_connection(
-            host or uri.host,
-            port or uri.port,
-            protocol,
-            ssl=self._ssl if uri.secure else None,
-            server_hostname=self._server_hostname or uri.host,
-        )
-        try:
-            protocol.begin(transport, head, self._open_timeout)
-            self._connection = await protocol.wait()
-        except BaseException:
-            transport.abort()
-            raise
-        return self._connection
+        places = resolve(host or uri.host, port or uri.port)
+        for place in places:
+            head, key = handshake.request(
+                uri, self._origin, self._subprotocols, headers, extension
+            )
+            protocol = _Handshake(uri, key, self._subprotocols, self._options)
+            timeout = self._open_timeout
+            attempt = timeout
+            if place is not places[-1]:
+                attempt = SECURE_ATTEMPT_MS if uri.secure else ATTEMPT_MS
+                attempt = attempt if timeout is None else min(attempt, timeout)
+            transport = None
+            try:
+                transport = open_connection(
+                    host or uri.host,
+                    port or uri.port,
+                    protocol,
+                    ssl=self._ssl if uri.secure else None,
+                    server_hostname=self._server_hostname or uri.host,
+                    place=place,
+                )
+                protocol.begin(transport, head, timeout, attempt)
+                self._connection = await protocol.wait()
+                return self._connection
+            except BaseException as error:
+                if transport is not None:
+                    transport.abort()
+                # A name's other addresses are for who isn't reached at this one.
+                again = isinstance(error, (OSError, core.TimeoutError)) and not protocol.connected
+                if not again or place is places[-1]:
+                    raise error
 
     def __iter__(self):
         return self._connect()
@@ -289,14 +340,17 @@ class connect:
                 final = self._process_exception(error)
                 if final is not None:
                     raise final
-                if self._delay is None:
-                    delay = random.random() * BACKOFF_INITIAL
-                    self._delay = BACKOFF_MIN
+                if self._delays is None:
+                    self._delays = iter(self._reconnect_delays())
+                delay = next(self._delays, None)
+                if delay is None:
+                    raise error
+                if self._logger is None:
+                    report(f"connecting again in {delay:.1f} s", error)
                 else:
-                    delay = self._delay
-                    self._delay = min(delay * BACKOFF_FACTOR, BACKOFF_MAX)
-                report(f"connecting again in {delay:.1f} s", error)
+                    text = "connect failed; reconnecting in %.1f seconds: %s"
+                    self._logger.info(text, delay, error)
                 await sleep(delay)
             else:
-                self._delay = None
+                self._delays = None
                 return connection

@@ -281,11 +281,12 @@ def accept(offers):
 
 
 def offer():
-    """A client's Sec-WebSocket-Extensions."""
-    return (
-        NAME + "; server_no_context_takeover; client_no_context_takeover; "
-        f"server_max_window_bits={PEER_BITS}; client_max_window_bits"
-    )
+    """A client's Sec-WebSocket-Extensions: the window that is wanted, or else any.
+
+    A server that can't keep to a window declines what asks for one (RFC 7692 section 7.1.2.1).
+    """
+    plain = NAME + "; server_no_context_takeover; client_no_context_takeover"
+    return f"{plain}; server_max_window_bits={PEER_BITS}; client_max_window_bits, {plain}"
 
 
 def accepted(answer):
@@ -294,13 +295,17 @@ def accepted(answer):
     None when it agrees to something that wasn't offered.
     """
     name, parameters = _parameters(answer)
-    peer_bits = _window(parameters.get("server_max_window_bits"))
-    # Section 7.1.1.1 and 7.1.2.1: a server that accepts the offer repeats what it asked for.
+    # Section 7.1.1.1 and 7.1.2.1: a server that accepts an offer repeats what it asked for.
     if (
         name != NAME
         or not _valid(parameters, ())
         or "server_no_context_takeover" not in parameters
-        or not 8 <= peer_bits <= PEER_BITS
     ):
+        return None
+    if "server_max_window_bits" not in parameters:
+        # The second offer, which has no window for the client either.
+        return None if "client_max_window_bits" in parameters else Deflate(MAX_BITS, MAX_BITS)
+    peer_bits = _window(parameters["server_max_window_bits"])
+    if not 8 <= peer_bits <= PEER_BITS:
         return None
     return Deflate(_window(parameters.get("client_max_window_bits")) or MAX_BITS, peer_bits)

@@ -1,6 +1,6 @@
 """`serve`, the way to a server as in Python's `websockets`."""
 
-from .server import Server
+from .listening import Server
 
 
 class serve:

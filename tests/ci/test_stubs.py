@@ -74,7 +74,7 @@ PLUMBING = {
     "websockets.client.ClientConnection": set(),
     "websockets.connection.Connection": {"closed_error", "options", "protocol", "transport"}
     | _TRANSPORT,
-    "websockets.server.Server": {
+    "websockets.listening.Server": {
         "begin",
         "check_closed",
         "closing",
@@ -121,8 +121,8 @@ def init_of(module, name):
 def test_options_are_those_of_the_code():
     options = init_of("websockets.options", "Options")
     assert typed_dict("websockets.connection", "_Options") == options
-    assert typed_dict("websockets.server", "_ServerOptions") == options | init_of(
-        "websockets.server", "Server"
+    assert typed_dict("websockets.listening", "_ServerOptions") == options | init_of(
+        "websockets.listening", "Server"
     )
 
 

@@ -170,6 +170,7 @@ async def test_unknown_options_are_refused(micropython):
         {"proxy": "http://x"},
         {"ssl": 1},
         {"subprotocols": "chat"},
+        {"server_hostname": "x"},
     ):
         (line,) = await run_client(micropython, "ws://127.0.0.1:1/", **option)
         assert line.startswith(("ValueError", "TypeError"))
@@ -223,6 +224,21 @@ async def test_responses_that_a_client_refuses(micropython):
         (lambda response: "220 mail.example SMTP\r\n\r\n", {}, "InvalidMessage"),
     ):
         assert (await answered(micropython, change, **options)).startswith(start), start
+
+
+async def test_responses_that_a_client_takes(micropython):
+    interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    second = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    for change, options in (
+        (lambda response: interim + response, {}),
+        (
+            lambda response: response[:-2] + f"Sec-WebSocket-Extensions: {second}\r\n\r\n",
+            {"compression": "deflate"},
+        ),
+    ):
+        # The connection stands: it ends without a close frame, as this server has none.
+        line = await answered(micropython, change, **options)
+        assert line.startswith("ConnectionClosedError"), line
 
 
 async def test_handshake_with_a_body_is_refused(uri):

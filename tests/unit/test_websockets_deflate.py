@@ -144,7 +144,7 @@ def test_answers():
         "",
         "x-webkit-deflate-frame",
         "permessage-deflate",
-        "permessage-deflate; server_no_context_takeover",
+        "permessage-deflate; server_no_context_takeover; client_max_window_bits=9",
         "permessage-deflate; server_max_window_bits=12",
         "permessage-deflate; server_no_context_takeover; server_max_window_bits=13",
         good + "; client_max_window_bits",
@@ -153,6 +153,13 @@ def test_answers():
         good + ", permessage-deflate",
     ):
         assert deflate.accepted(answer) is None, answer
+
+
+def test_a_server_that_can_not_keep_to_a_window_takes_the_second_offer():
+    first, second = deflate.offer().split(", ")
+    assert "server_max_window_bits=12" in first and "max_window_bits" not in second
+    agreed = deflate.accepted(second)
+    assert agreed.bits == 15 and agreed._window_bits(None) == 15
 
 
 def test_window_is_no_larger_than_the_message():

@@ -1,6 +1,8 @@
 from .accepting import ServerConnection as ServerConnection
 from .client import ClientConnection as ClientConnection
 from .client import connect as connect
+from .codes import CloseCode as CloseCode
+from .codes import Opcode as Opcode
 from .connection import broadcast as broadcast
 from .datastructures import Headers as Headers
 from .exceptions import ConcurrencyError as ConcurrencyError
@@ -17,6 +19,7 @@ from .exceptions import WebSocketException as WebSocketException
 from .frames import Close as Close
 from .http11 import Request as Request
 from .http11 import Response as Response
+from .listening import Server as Server
 from .protocol import State as State
-from .server import Server as Server
 from .serving import serve as serve
+from .version import __version__ as __version__

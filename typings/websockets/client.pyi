@@ -29,12 +29,14 @@ class connect:
         additional_headers: Headers | Mapping[str, str] | Iterable[tuple[str, str]] = (),
         user_agent_header: str | None = "MicroPython websockets",
         process_exception: Callable[[Exception], Exception | None] = ...,
+        reconnect_delays: Callable[[], Iterable[float]] = ...,
         open_timeout: float | None = 10,
         ssl: _SSLContext | None = None,
         server_hostname: str | None = None,
         host: str | None = None,
         port: int | None = None,
         proxy: None = None,
+        logger: Any = None,
         **options: Unpack[_Options],
     ) -> None: ...
     def __await__(self) -> Generator[Any, None, ClientConnection]: ...

@@ -2,7 +2,7 @@
 
 from ..accepting import ServerConnection
 from ..connection import broadcast
-from ..server import Server
+from ..listening import Server
 from ..serving import serve
 
 __all__ = ("Server", "ServerConnection", "broadcast", "serve")

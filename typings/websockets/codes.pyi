@@ -1,0 +1,24 @@
+class Opcode:
+    CONT: int
+    TEXT: int
+    BINARY: int
+    CLOSE: int
+    PING: int
+    PONG: int
+
+class CloseCode:
+    NORMAL_CLOSURE: int
+    GOING_AWAY: int
+    PROTOCOL_ERROR: int
+    UNSUPPORTED_DATA: int
+    NO_STATUS_RCVD: int
+    ABNORMAL_CLOSURE: int
+    INVALID_DATA: int
+    POLICY_VIOLATION: int
+    MESSAGE_TOO_BIG: int
+    MANDATORY_EXTENSION: int
+    INTERNAL_ERROR: int
+    SERVICE_RESTART: int
+    TRY_AGAIN_LATER: int
+    BAD_GATEWAY: int
+    TLS_HANDSHAKE: int
