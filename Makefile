@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 host-failing host-sanitized test lint format fuzz soak oom conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
-.PHONY: provision flasher qemu qemu-test relay bench-relay
+.PHONY: provision flasher packages qemu qemu-test relay bench-relay
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ provision: ## Make an image and a label for each device of a fleet: CSV, BOARD, 
 
 flasher: ## Make dist/flasher, a page that flashes the images in dist/ from Chrome
 	@$(PYTHON) ci/web_flasher.py
+
+packages: ## Pack the libraries for mip into dist/mip, as source and for each architecture
+	@$(PYTHON) ci/packages.py
 
 qemu: ## Boot the QEMU image in Espressif's QEMU: HTTP_PORT, WS_PORT
 	@$(PYTHON) ci/qemu.py $(HTTP_PORT) $(WS_PORT)

@@ -5,6 +5,7 @@ MicroPython's own tools/manifestfile.py reads the manifests; the mpy-cross of th
 """
 
 import dataclasses
+import functools
 import importlib.util
 import subprocess
 from pathlib import Path
@@ -29,6 +30,7 @@ class Module:
         return self.code.stat().st_size
 
 
+@functools.cache
 def tool(name):
     """The path of a program of ci/esp32.txt, installed when it is missing."""
     return environment.ensure(ENVIRONMENT, REQUIREMENTS).with_name(name)

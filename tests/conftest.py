@@ -13,7 +13,12 @@ from support import ROOT, Image, wait_until
 __all__ = ["wait_until"]
 
 # What the tests of these share is dear: a browser, a device that was warmed up, the processor.
-TOGETHER = ("tests/browser/", "tests/failing/", "tests/integration/test_bench.py")
+TOGETHER = (
+    "tests/browser/",
+    "tests/failing/",
+    "tests/integration/test_bench.py",
+    "tests/integration/test_packages.py",
+)
 
 IMAGES = pytest.StashKey[list]()
 

@@ -5,11 +5,16 @@ head and content, is made at build time and one of these literals: it is sent fr
 never copied to RAM.
 """
 
-import assets as _packed
 import deflate
 
 from .errors import HTTPError
 from .response import Response
+
+try:
+    from assets import ASSETS as _ASSETS
+except ImportError:
+    # Without this project's image around it there is no page.
+    _ASSETS = ()
 
 # log2 of the window that the build compresses with (ci/pack_assets.py); inflating takes as much.
 WINDOW_BITS = 12
@@ -184,7 +189,7 @@ def _check_match(condition, etag):
 
 def find(name):
     """The record of asset `name`, or None. Binary search: the table is sorted by name."""
-    table = _packed.ASSETS
+    table = _ASSETS
     low, high = 0, len(table)
     while low < high:
         middle = (low + high) // 2
@@ -211,4 +216,4 @@ def asset(name):
 
 def names():
     """The names of all assets, sorted."""
-    return [record[0] for record in _packed.ASSETS]
+    return [record[0] for record in _ASSETS]
