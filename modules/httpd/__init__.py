@@ -21,6 +21,7 @@ import lazy
 __getattr__ = lazy.loader(
     globals(),
     (
+        ("application", ("Application",)),
         ("assets", ("Asset", "asset")),
         ("connection", ()),
         ("errors", ("HTTPError",)),

@@ -23,7 +23,7 @@ class _Auth:
         return wrapped
 
     async def require(self, request):
-        """Let a request pass, with `request.user`; for `Server.before_request` too.
+        """Let a request pass, with `request.user`; for `Application.before_request` too.
 
         Raises:
             HTTPError: 401.

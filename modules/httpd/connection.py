@@ -12,7 +12,6 @@ from transport import ConnectionLost, report, suspend, wake
 
 from .assets import Asset
 from .errors import HTTPError, from_exception
-from .generators import drive, send_body
 from .request import Request
 from .response import JOIN_LIMIT, from_error, make
 
@@ -120,16 +119,6 @@ class HTTPConnection:
             return ticks_add(self._asked, self._patience - BODY_TIMEOUT_MS)
         return None
 
-    @property
-    def begun(self):
-        transport = self.transport
-        return self._state == _STREAM or transport is None or transport.protocol is not self
-
-    @property
-    def lingers(self):
-        """Whether it is over but for the peer, which still sends."""
-        return self._state == _LINGER
-
     def make_way(self):
         if self._state == _BODY or (self._state == _HEAD and self._partial):
             self.transport.write(_NO_PLACE)
@@ -199,7 +188,7 @@ class HTTPConnection:
         elif self._state == _BODY:
             self._keep = False
             self._fail_body(HTTPError(408, "body not complete in time"))
-        elif self._state == _SENDING:
+        elif self._state == _SENDING or self._state == _STREAM:
             queued = self.transport.queued
             if self._due - queued < SEND_PERIOD_MS * MIN_RATE // 1000:
                 self.transport.abort()
@@ -276,7 +265,7 @@ class HTTPConnection:
     async def _run(self, request, coroutine):
         try:
             try:
-                result = await drive(self, request, coroutine)
+                result = await load("httpd.generators", "drive")(self, request, coroutine)
             except CancelledError:
                 # The client of a stream left, or the stream was for a HEAD request.
                 result = None
@@ -311,6 +300,7 @@ class HTTPConnection:
     def upgrade(self, request, response, make_protocol):
         """Answer with the head `response` (101) and let another protocol have the connection."""
         transport = self.transport
+        request.begun = True
         self.server.count(101, request)
         # First what may lack memory: then there is still somebody to tell.
         protocol = make_protocol(transport)
@@ -469,7 +459,9 @@ class HTTPConnection:
                 if self._state != _BODY:
                     self._state = _BUSY if self.body is None else _BODY
                 request.task = core.create_task(
-                    self._run(request, send_body(self, request, response))
+                    self._run(
+                        request, load("httpd.generators", "send_body")(self, request, response)
+                    )
                 )
                 return
             elif response.pieces:
@@ -575,6 +567,7 @@ class HTTPConnection:
         transport.write(response.head(self._connection_option(request), chunked))
         self.server.count(response.status, request)
         self._state = _STREAM
+        request.begun = True
         self._chunked = chunked
         self._left = response.length
         self._task = request.task
@@ -598,7 +591,11 @@ class HTTPConnection:
             if self._left < 0:
                 raise ValueError("body longer than its length")
         transport.write(_chunk(data) if chunked else data)
-        await transport.drained()
+        if transport.queued:
+            self._due = transport.queued
+            transport.set_timeout(SEND_PERIOD_MS)
+            await transport.drained()
+            transport.set_timeout(None)
 
     @micropython.native
     def _finish(self):

@@ -7,7 +7,7 @@ class CORS:
     """Answers preflights, and tells browsers what pages of other sites may read.
 
     Args:
-        server: the `Server`, or one that will be mounted.
+        server: the `Application`, or one that will be mounted.
         origins: as ("https://example.org",); "*" for all.
         methods: that pages may use beside GET, HEAD and POST.
         headers: request fields that they may send beside those that forms have.

@@ -49,5 +49,5 @@ def _begin(connection, request, response, piece):
 async def send_body(connection, request, response):
     """Send a response whose body is a generator."""
     await drive(connection, request, response.body, response)
-    if not connection.begun:
+    if not request.begun:
         connection.open_stream(request, response)

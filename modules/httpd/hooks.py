@@ -1,11 +1,11 @@
-"""What runs around handlers: before them, after them, and for what they raise."""
+"""What runs around an application's handlers: before, after, and for what they raise."""
 
 from .errors import from_exception
 from .response import make
 
 
 class Hooks:
-    """The functions of one server, in the order in which they were added."""
+    """The functions of one application, in the order in which they were added."""
 
     def __init__(self):
         self._before = []
@@ -30,9 +30,8 @@ class Hooks:
             raise ValueError("errors are a status or a class of exceptions")
         return function
 
-    async def run(self, server, request):
-        """What the handler of a request returns, with all that is around it."""
-        return await self.around(request, lambda: server.handle(request))
+    def __bool__(self):
+        return bool(self._before or self._after or self._statuses or self._classes)
 
     async def around(self, request, handle):
         """What `handle()` returns, with all that is around it.
@@ -80,14 +79,17 @@ async def settled(result):
 
 
 def mount(server, other, prefix):
-    """See `Server.mount`."""
+    """See `Application.mount`."""
     if not prefix.startswith("/") or prefix.endswith("/") or "<" in prefix:
         raise ValueError("a prefix is a path as /api: " + prefix)
-    for path, handlers in other.router.each():
+    hooks = getattr(other, "hooks", None)
+    router = other.router
+    routes = list(router.exact.items()) + [(path, table) for path, _, table in router.patterns]
+    for path, handlers in routes:
         for method in handlers:
             handler = handlers[method]
-            if other.hooks is not None:
-                handler = _with_hooks(other.hooks, handler)
+            if hooks:
+                handler = _with_hooks(hooks, handler)
             server.route(prefix + (path if path != "/" else ""), handler, (method,))
 
 

@@ -76,6 +76,7 @@ class Request:
         target: the request target as sent.
         path: the target's path, percent-decoded once the server has routed it.
         headers: dict of field values by lower-case name.
+        begun: whether the answer is on its way, as a stream or in another protocol.
         end: offset of the first byte after the head.
 
     Raises:
@@ -83,6 +84,7 @@ class Request:
     """
 
     minor = 1
+    begun = False
     task = None  # its handler's, when that is a coroutine
     connection = None  # the `connection.HTTPConnection`, once it has accepted the request
 
@@ -112,12 +114,6 @@ class Request:
             return parse_form(self.target.partition("?")[2])
         except ValueError as error:
             raise HTTPError(400, str(error))
-
-    @property
-    def begun(self):
-        """Whether the answer is on its way, as a stream or in another protocol."""
-        connection = self.connection
-        return connection is not None and connection.begun
 
     @property
     def peer(self):

@@ -9,11 +9,15 @@ class Router:
     `patterns.compile`.
 
     An exact path wins over a pattern, an earlier pattern over a later one.
+
+    Attributes:
+        exact: handlers by method, by path.
+        patterns: (path, what `patterns.compile` makes of it, handlers by method).
     """
 
     def __init__(self):
-        self._exact = {}
-        self._patterns = []
+        self.exact = {}
+        self.patterns = []
         self._tables = []
 
     def add(self, path, handler, methods):
@@ -29,26 +33,19 @@ class Router:
             raise ValueError("a route begins with /: " + path)
         if "<" in path or ">" in path:
             table = None
-            for known, _, handlers in self._patterns:
+            for known, _, handlers in self.patterns:
                 if known == path:
                     table = handlers
             if table is None:
                 table = {}
                 pattern = load("httpd.patterns", "compile")(path)
-                self._patterns.append((path, pattern, table))
+                self.patterns.append((path, pattern, table))
         else:
-            table = self._exact.setdefault(path, {})
+            table = self.exact.setdefault(path, {})
         for method in methods:
             if method in table:
                 raise ValueError(f"{method} {path} is routed already")
             table[method] = handler
-
-    def each(self):
-        """Every route that was added one by one: (path, handlers by method)."""
-        for path in self._exact:
-            yield path, self._exact[path]
-        for path, _, table in self._patterns:
-            yield path, table
 
     def add_table(self, table, context):
         """Route what `table` lists, after all that is routed one by one: see `Server.routes`."""
@@ -62,16 +59,11 @@ class Router:
             (handlers, parameters): a dict of handlers by method, or what can be used like one, and
             a dict of parameters, None where there are none; handlers is None for an unknown path.
         """
-        exact = self._exact
+        exact = self.exact
         if path in exact:
             return exact[path], None
-        if self._patterns or self._tables:
-            return self._find(path)
-        return None, None
-
-    def _find(self, path):
         parts = None
-        for _, pattern, table in self._patterns:
+        for _, pattern, table in self.patterns:
             if parts is None:
                 parts = path.split("/")[1:]
             parameters = load("httpd.patterns", "match")(pattern, parts)

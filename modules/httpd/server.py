@@ -33,14 +33,10 @@ class Server:
         fallback: called with a request that the guard refuses by an `HTTPError`, or whose path
             has no route; what it returns, unless None, is the answer instead of the refusal or
             of 404.
-        access_log: called with each request and the status of its answer, when the answer's head
-            is on its way; with None for what was no request.
     """
 
     guard = None
     fallback = None
-    access_log = None
-    hooks = None
 
     def __init__(self, group=None, max_body=MAX_BODY):
         self.group = group or Group(MAX_CONNECTIONS)
@@ -66,54 +62,6 @@ class Server:
     def post(self, path):
         """Decorator: route POST of `path`."""
         return self.route(path, None, ("POST",))
-
-    def put(self, path):
-        """Decorator: route PUT of `path`."""
-        return self.route(path, None, ("PUT",))
-
-    def patch(self, path):
-        """Decorator: route PATCH of `path`."""
-        return self.route(path, None, ("PATCH",))
-
-    def delete(self, path):
-        """Decorator: route DELETE of `path`."""
-        return self.route(path, None, ("DELETE",))
-
-    def before_request(self, function):
-        """Decorator: call a function, plain or a coroutine, with each request before its handler;
-        what it returns, unless None, is the answer."""
-        return self._hook("before", function)
-
-    def after_request(self, function):
-        """Decorator: call a function with each request and its `Response`, which it may change;
-        what it returns, unless None, is sent in its place."""
-        return self._hook("after", function)
-
-    def errorhandler(self, what):
-        """Decorator: have a function answer an error, with the request and the exception.
-
-        Args:
-            what: a status, or a class of exceptions; a status comes before a class, a class that
-                was given earlier before a later one.
-        """
-        return lambda function: self._hook("errors", (what, function))
-
-    def mount(self, server, prefix):
-        """Serve what another `Server` routes below a path, with its hooks; not its guard.
-
-        Args:
-            server: what has been routed there so far counts, tables excepted.
-            prefix: as "/api/v1", without a parameter.
-
-        Raises:
-            ValueError: a path is taken already.
-        """
-        load("httpd.hooks", "mount")(self, server, prefix)
-
-    def _hook(self, kind, what):
-        if self.hooks is None:
-            self.hooks = load("httpd.hooks", "Hooks")()
-        return self.hooks.add(kind, what)
 
     def routes(self, table, context):
         """Route many paths by a table of literals, which stays in flash.
@@ -160,20 +108,12 @@ class Server:
         """Call the handler of a request, which need not have a connection.
 
         Returns:
-            What the handler returned: what `Response` describes, or a coroutine that will; with
-            hooks, a coroutine.
+            What the handler returned: what `Response` describes, or a coroutine that will.
 
         Raises:
             HTTPError: the answer when there is no handler for it.
             Exception: whatever the guard, the fallback or the handler raises.
         """
-        if self.hooks is not None:
-            return self.hooks.run(self, request)
-        return self.handle(request)
-
-    @micropython.native
-    def handle(self, request):
-        """As `dispatch`, without the hooks."""
         if "%" in request.path:
             try:
                 request.path = unquote(request.path)
@@ -217,11 +157,9 @@ class Server:
 
     @micropython.native
     def count(self, status, request=None):
-        """Count a response, and have it logged."""
+        """Count a response; `request` is None where there was none."""
         statuses = self.statuses
         statuses[status] = statuses[status] + 1 if status in statuses else 1
-        if self.access_log is not None:
-            self.access_log(request, status)
 
     def _connected(self, transport):
         # Imported with the first connection: a device that only phones home does without.

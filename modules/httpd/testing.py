@@ -3,10 +3,22 @@
 import asyncio
 import json
 
+from micropython import const
+
 from .connection import HTTPConnection
+
+# The state of this name in connection.py.
+_LINGER = const(6)
 
 # Bytes that are delivered at a time, as from a socket.
 _BLOCK = 1024
+
+
+class _Connection(HTTPConnection):
+    @property
+    def lingers(self):
+        """Whether it is over but for the peer, which still sends."""
+        return self._state == _LINGER
 
 
 class _Transport:
@@ -24,7 +36,7 @@ class _Transport:
         self._data = data
         self._reading = True
         self._delivering = False
-        self.protocol = HTTPConnection(self, server)
+        self.protocol = _Connection(self, server)
 
     def write(self, data):
         self.out.extend(data.encode() if isinstance(data, str) else data)

@@ -47,7 +47,7 @@ __getattr__ = lazy.loader(
         ("frames", ("Close",)),
         ("handshake", ()),
         ("http11", ("Request", "Response")),
-        ("listening", ("Server",)),
+        ("listen", ("Server",)),
         ("opening", ()),
         ("options", ()),
         ("protocol", ("State",)),

@@ -1,6 +1,6 @@
 """`serve`, the way to a server as in Python's `websockets`."""
 
-from .listening import Server
+from .listen import Server
 
 
 class serve:

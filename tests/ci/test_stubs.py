@@ -50,7 +50,7 @@ _TRANSPORT = {
 # Members that only other layers of the project use.
 PLUMBING = {
     "httpd.request.Request": {"connection", "task"},
-    "httpd.server.Server": {"count", "handle", "hooks", "router"},
+    "httpd.server.Server": {"count", "router"},
     "httpd.stream.EventStream": {"__init__"},
     "httpd.stream.Stream": {"__init__"},
     "transport.Connection": {
@@ -74,7 +74,7 @@ PLUMBING = {
     "websockets.client.ClientConnection": set(),
     "websockets.connection.Connection": {"closed_error", "options", "protocol", "transport"}
     | _TRANSPORT,
-    "websockets.listening.Server": {
+    "websockets.listen.Server": {
         "begin",
         "check_closed",
         "closing",
@@ -121,8 +121,8 @@ def init_of(module, name):
 def test_options_are_those_of_the_code():
     options = init_of("websockets.options", "Options")
     assert typed_dict("websockets.connection", "_Options") == options
-    assert typed_dict("websockets.listening", "_ServerOptions") == options | init_of(
-        "websockets.listening", "Server"
+    assert typed_dict("websockets.listen", "_ServerOptions") == options | init_of(
+        "websockets.listen", "Server"
     )
 
 
@@ -416,10 +416,10 @@ RIGHT = """\
 from collections.abc import Iterator
 from typing import assert_type
 from websockets.exceptions import ConnectionClosedError
-from httpd import Asset, asset
+from httpd import Application, Asset, asset
 @Server().get("/hello/<name>")
 async def hello(request: Request, name: str) -> dict[str, str]: return {}
-@Server().put("/<int:number>")
+@Application().put("/<int:number>")
 def pieces(request: Request, number: int) -> Iterator[str]: yield "a"
 @Server().post("/x")
 def text(request: Request) -> tuple[str, int]: return "", 200

@@ -143,7 +143,7 @@ async def test_the_programs_of_the_documentation(installed):
         (lines, ask_lines, b"one\ntwo\n"),
     ):
         port = free_port()
-        process = libraries.run(program, installed, PORT=port)
+        process = libraries.run(program, installed, port)
         try:
             found = await answered(process, port, ask)
             assert found == wanted or found.endswith(wanted)
@@ -157,6 +157,6 @@ async def test_the_programs_of_the_documentation(installed):
 
     async with serve_by_python(echo, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        process = libraries.run(client, installed, URI=repr(f"ws://127.0.0.1:{port}/"))
+        process = libraries.run(client, installed, port)
         out, _ = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
     assert out == "HELLO\n"

@@ -5,7 +5,7 @@ import os
 import time
 
 from helpers import raises
-from httpd import HTTPError, Response, Server
+from httpd import Application, HTTPError, Response, Server
 from httpd.patterns import compile, match
 from httpd.testing import TestClient
 
@@ -70,7 +70,7 @@ def test_parameters_come_by_their_names():
 
 
 def test_every_method_has_a_decorator():
-    server = Server()
+    server = Application()
     for method in ("get", "post", "put", "patch", "delete"):
         getattr(server, method)("/")(lambda request: request.method)
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
@@ -201,7 +201,7 @@ def test_iterators_of_what_can_not_be_sent():
 
 
 def test_hooks_run_around_the_handler():
-    server = Server()
+    server = Application()
     calls = []
 
     @server.before_request
@@ -241,7 +241,7 @@ def test_hooks_run_around_the_handler():
 
 
 def test_errors_have_handlers():
-    server = Server()
+    server = Application()
 
     class Empty(Exception):
         pass
@@ -269,7 +269,7 @@ def test_errors_have_handlers():
 
 
 def test_an_error_handler_of_500_takes_defects():
-    server = Server()
+    server = Application()
 
     @server.get("/")
     def index(request):
@@ -280,7 +280,7 @@ def test_an_error_handler_of_500_takes_defects():
 
 
 def test_servers_are_mounted():
-    api, server = Server(), Server()
+    api, server = Application(), Application()
     seen = []
     api.before_request(lambda request: seen.append(request.path))
     api.route("/", lambda request: "api")
@@ -307,7 +307,7 @@ def test_servers_are_mounted():
 
 
 def test_answers_are_logged():
-    server = Server()
+    server = Application()
     lines = []
     server.access_log = lambda request, status: lines.append((request and request.path, status))
     server.route("/", lambda request: "")
@@ -323,7 +323,7 @@ def test_answers_are_logged():
 def test_pages_of_other_sites():
     from httpd.cors import CORS
 
-    server = Server()
+    server = Application()
     server.route("/", lambda request: "ok")
     CORS(server, ("https://a.example",), credentials=True, expose=("ETag",))
 
@@ -348,12 +348,12 @@ def test_pages_of_other_sites():
         assert "access-control-allow-methods" not in answer.headers
 
     asyncio.run(check())
-    anybody = Server()
+    anybody = Application()
     anybody.route("/", lambda request: "ok")
     CORS(anybody, "*")
     answer = asyncio.run(TestClient(anybody).get("/", {"Origin": "https://c.example"}))
     assert answer.headers["access-control-allow-origin"] == "*" and "vary" not in answer.headers
-    raises(ValueError, CORS, Server(), "*", credentials=True)
+    raises(ValueError, CORS, Application(), "*", credentials=True)
 
 
 # Who asks
@@ -385,7 +385,7 @@ def test_tokens():
     from httpd.auth import TokenAuth
     from httpd.signing import equal
 
-    server = Server()
+    server = Application()
 
     async def check(token):
         await asyncio.sleep_ms(1)

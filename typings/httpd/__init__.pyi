@@ -1,3 +1,4 @@
+from .application import Application as Application
 from .assets import Asset as Asset
 from .assets import asset as asset
 from .errors import HTTPError as HTTPError

@@ -1,11 +1,11 @@
 from collections.abc import Sequence
 
-from .server import Server
+from .application import Application
 
 class CORS:
     def __init__(
         self,
-        server: Server,
+        server: Application,
         origins: str | Sequence[str],
         methods: Sequence[str] = ("PUT", "PATCH", "DELETE"),
         headers: Sequence[str] = ("Content-Type", "Authorization"),

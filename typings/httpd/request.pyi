@@ -12,6 +12,7 @@ class Request:
     path: str
     headers: dict[str, str]
     minor: int
+    begun: bool
     end: int
     def __init__(
         self,
@@ -23,8 +24,6 @@ class Request:
     ) -> None: ...
     @property
     def query(self) -> dict[str, str]: ...
-    @property
-    def begun(self) -> bool: ...
     @property
     def peer(self) -> tuple[str, int] | None: ...
     @property

@@ -19,7 +19,7 @@ from .exceptions import WebSocketException as WebSocketException
 from .frames import Close as Close
 from .http11 import Request as Request
 from .http11 import Response as Response
-from .listening import Server as Server
+from .listen import Server as Server
 from .protocol import State as State
 from .serving import serve as serve
 from .version import __version__ as __version__

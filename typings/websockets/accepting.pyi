@@ -2,7 +2,7 @@ from typing import Any
 
 from .connection import Connection
 from .http11 import Request
-from .listening import Server
+from .listen import Server
 
 class ServerConnection(Connection):
     server: Server

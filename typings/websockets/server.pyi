@@ -1,3 +1,3 @@
 from .accepting import ServerConnection as ServerConnection
-from .listening import Server as Server
+from .listen import Server as Server
 from .serving import serve as serve

@@ -4,7 +4,7 @@ from typing import Any
 from transport import _SSLContext
 from typing_extensions import Unpack
 
-from .listening import Server, _Handler, _ServerOptions
+from .listen import Server, _Handler, _ServerOptions
 
 class serve:
     def __init__(

@@ -2,7 +2,7 @@
 
 from ..accepting import ServerConnection
 from ..connection import broadcast
-from ..listening import Server
+from ..listen import Server
 from ..serving import serve
 
 __all__ = ("Server", "ServerConnection", "broadcast", "serve")

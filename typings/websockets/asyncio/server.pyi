@@ -1,4 +1,4 @@
 from ..accepting import ServerConnection as ServerConnection
 from ..connection import broadcast as broadcast
-from ..listening import Server as Server
+from ..listen import Server as Server
 from ..serving import serve as serve

@@ -39,6 +39,7 @@ class Server:
     # Milliseconds.
     open_timeout: int | None
     listeners: list[Listener]
+    logger: Any
     def __init__(
         self,
         handler: _Handler,
