@@ -43,10 +43,16 @@ def programs():
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """It doesn't say what it was asked for."""
+
+    def log_message(self, *arguments):
+        pass
+
+
 def serve(folder):
     """A web server of a folder; its port."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    handler.log_message = lambda *arguments: None
+    handler = functools.partial(Quiet, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]

@@ -6,6 +6,8 @@ folder that any web server can serve. It is laid out as mip expects:
     <variant>/package/<py or 6>/<name>/<version>.json    what belongs to a package, by hashes
     <variant>/file/<ab>/<abcdef12>                       the files
     <variant>/<name>/package.json, and its files         the same by names, to be looked at
+
+usage: packages.py [ARCHIVE.zip]    the second time as a file, for a release
 """
 
 import functools
@@ -13,7 +15,9 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,6 +105,24 @@ def pack_variant(folder, variant, threads):
                 write_json(place, {**about, "hashes": hashes})
 
 
+def archive(folder, path):
+    """Write everything in a folder as a .zip, the same each time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for each in sorted(folder.rglob("*")):
+            if each.is_file():
+                about = zipfile.ZipInfo(each.relative_to(folder).as_posix())
+                about.compress_type = zipfile.ZIP_DEFLATED
+                file.writestr(about, each.read_bytes())
+
+
+def step():
+    pack(OUTPUT)
+    for path in sys.argv[1:]:
+        archive(OUTPUT, Path(path))
+        say(f"packages: {path}")
+
+
 def write(path, data):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -111,4 +133,4 @@ def write_json(path, value):
 
 
 if __name__ == "__main__":
-    main(lambda: pack(OUTPUT))
+    main(step)

@@ -1,7 +1,8 @@
 """Publish the images in dist/ as the release of a tag: ``release.py TAG``.
 
 Every image that board.json lists has to be there, with the tag as its version, and with the whole
-page: a build that could not have its packages goes on without them. The notes list the images and
+page: a build that could not have its packages goes on without them. The libraries for mip go with
+them. The notes list the images and
 how to flash one, and gh adds what changed since the release before. SHA256SUMS goes with the
 files.
 """
@@ -23,11 +24,12 @@ ENDINGS = (".bin", "-app.bin", ".elf", ".map", ".sbom.json")
 
 def expected(tag):
     """The names of all files of a release but SHA256SUMS."""
-    return [
+    images = [
         f"{image.label(board, variant)}-{tag}{ending}"
         for board, variant in boards.pairs()
         for ending in ENDINGS
     ]
+    return [*images, f"libraries-{tag}.zip"]
 
 
 def check(names, tag):
@@ -79,6 +81,10 @@ def notes(tag):
         purpose = boards.variant_text(board, variant)
         name = f"{image.label(board, variant)}-{tag}.bin"
         lines.append(f"| `{name}` | {board.mcu} | {purpose} |")
+    lines += [
+        "",
+        f"`libraries-{tag}.zip` has `httpd`, `websockets` and `transport` for `mip` on any board.",
+    ]
     lines += ["", "Check a download with `sha256sum --check --ignore-missing SHA256SUMS`.", ""]
     return "\n".join(lines) + "\n"
 

@@ -38,7 +38,7 @@ def steps(workflow):
 def test_steps_only_call_ci_and_the_makefile(workflow):
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = [step["run"] for step in steps(workflow) if "run" in step]
-    assert len(commands) == 10
+    assert len(commands) == 11
     for command in commands:
         program = re.search(r"make ([\w-]+)|(?:python3|sudo) (ci/\w+\.(?:py|sh))", command)
         assert program, command
@@ -98,9 +98,16 @@ def test_only_the_release_may_write(workflow):
 # The release
 
 
+def test_the_libraries_are_packed_before_the_release_is_made(workflow):
+    steps = [step.get("run", "") for step in workflow["jobs"]["release"]["steps"]]
+    pack = steps.index('python3 ci/packages.py "dist/libraries-$TAG.zip"')
+    assert pack < steps.index('python3 ci/release.py "$TAG"')
+
+
 def test_a_release_has_every_image():
     names = release.expected("v1.0.0")
-    assert len(names) == 5 * len(boards.pairs())
+    assert len(names) == 5 * len(boards.pairs()) + 1
+    assert names[-1] == "libraries-v1.0.0.zip"
     release.check(names, "v1.0.0")
     with pytest.raises(BuildError) as error:
         release.check([*names[1:], "ESP32_WEBSOCK-default-v0.9.bin"], "v1.0.0")

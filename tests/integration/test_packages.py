@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+import zipfile
 
 import pytest
 from websockets.asyncio.client import connect
@@ -65,6 +66,17 @@ def test_every_variant_is_whole(index):
                 # "M", version 6: what MicroPython takes since 1.19.
                 assert path.endswith(".py" if variant == "py" else ".mpy")
                 assert variant == "py" or data[:2] == b"M\x06"
+
+
+def test_an_archive_has_all_of_it_and_is_the_same_each_time(tmp_path):
+    packages.pack(tmp_path / "mip", ["py"])
+    for name in ("one.zip", "two.zip"):
+        packages.archive(tmp_path / "mip", tmp_path / name)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as file:
+        assert "py/httpd/httpd/server.py" in file.namelist()
+        about = json.loads(file.read("py/package/6/websockets/latest.json"))
+    assert about["deps"] == [["transport", packages.version()], ["http11", packages.version()]]
 
 
 def test_one_can_be_installed_by_its_own_address(index, tmp_path):
