@@ -76,7 +76,7 @@ def install(port, variant, package, target):
 
 def run(program, path, port):
     """The process of a program, whose port is another."""
-    program = program.replace("192.168.1.5", "127.0.0.1").replace("8080", str(port))
+    program = program.replace("relay.example", "127.0.0.1").replace("8080", str(port))
     environment = {**os.environ, "MICROPYPATH": f"{path}:.frozen"}
     return subprocess.Popen(
         [*INTERPRETER, "-c", program], env=environment, stdout=subprocess.PIPE, text=True

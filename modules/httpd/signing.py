@@ -6,16 +6,18 @@ from hashlib import sha256
 _BLOCK = 64
 
 
-def hmac_sha256(key, message):
-    """The 32 bytes of a message's code."""
+def hmac_keys(key):
+    """The two keys that HMAC-SHA-256 makes of one (RFC 2104 section 2)."""
     if len(key) > _BLOCK:
         key = sha256(key).digest()
     key = key + bytes(_BLOCK - len(key))
-    inner = sha256(bytes([b ^ 0x36 for b in key]))
-    inner.update(message)
-    outer = sha256(bytes([b ^ 0x5C for b in key]))
-    outer.update(inner.digest())
-    return outer.digest()
+    return bytes([b ^ 0x36 for b in key]), bytes([b ^ 0x5C for b in key])
+
+
+def hmac_sha256(key, message):
+    """The 32 bytes of a message's code."""
+    inner, outer = hmac_keys(key)
+    return sha256(outer + sha256(inner + message).digest()).digest()
 
 
 def equal(one, other):

@@ -79,12 +79,6 @@ async def test_derive_lets_others_run():
     assert turns > 10
 
 
-def test_equal():
-    assert password.equal(b"", b"") and password.equal(b"ab", bytearray(b"ab"))
-    assert not password.equal(b"ab", b"abc") and not password.equal(b"ab", b"ac")
-    assert not password.equal(b"bb", b"ab")
-
-
 def test_sessions_end():
     clock = Clock()
     ended = []

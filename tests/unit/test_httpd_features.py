@@ -414,7 +414,9 @@ def test_codes_are_those_of_the_rfc():
         ),
     ):
         assert hexlify(hmac_sha256(key, message))[:32] == code
-    assert equal(b"a", "a") and not equal("a", "b") and not equal("a", "ab") and equal("", "")
+    assert equal(b"a", "a") and equal("", b"") and equal(b"ab", bytearray(b"ab"))
+    for one, other in (("a", "b"), ("a", "ab"), ("ab", "ac"), (b"bb", b"ab"), (b"abc", b"ab")):
+        assert not equal(one, other)
     text = sign(b"key", b"data\xff")
     assert unsign(b"key", text) == b"data\xff"
     for bad in (

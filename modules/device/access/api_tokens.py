@@ -9,12 +9,12 @@ from hashlib import sha256
 from os import urandom
 
 from httpd import HTTPError
+from httpd.signing import equal
 
 from ..log import log
 from ..settings import storage
 from ..settings.config import TOKENS
 from ..settings.rights import RIGHTS
-from .password import equal
 from .tokens import PREFIX
 
 MAX_TOKENS = 16

@@ -11,6 +11,7 @@ from os import urandom
 import board
 from clock import uptime
 from httpd import HTTPError
+from httpd.signing import equal, hmac_keys
 
 from ..log import log
 from ..settings import storage
@@ -55,22 +56,6 @@ WAIT_IN_ALL = 10
 
 # One hash is made at a time: it takes all there is of the processor.
 _deriving = Lock()
-
-
-def equal(a, b):
-    """Compare bytes in a time that doesn't tell where they differ."""
-    if len(a) != len(b):
-        return False
-    difference = 0
-    for i in range(len(a)):
-        difference |= a[i] ^ b[i]
-    return difference == 0
-
-
-def hmac_keys(key):
-    """The two keys that HMAC-SHA-256 makes of one of up to 64 bytes (RFC 2104 section 2)."""
-    key = key + bytes(64 - len(key))
-    return bytes([b ^ 0x36 for b in key]), bytes([b ^ 0x5C for b in key])
 
 
 async def derive(password, salt, iterations):

@@ -14,12 +14,13 @@ from os import urandom
 from cryptolib import aes
 from fields import BadField
 from httpd import HTTPError, Response
+from httpd.signing import equal, hmac_sha256
 from interfaces import entries_of
 from strict_json import loads
 
 import build_info
 
-from ..access.password import derive, equal, hmac_keys
+from ..access.password import derive
 from ..settings.config import FIELDS, SECRET
 
 FORMAT = "websock settings 1"
@@ -159,7 +160,7 @@ async def _seal(data, passphrase):
         "salt": _text(salt),
         "vector": _text(vector),
         "data": _text(encrypted),
-        "mac": _text(_hmac(mac_key, vector + encrypted)),
+        "mac": _text(hmac_sha256(mac_key, vector + encrypted)),
     }
 
 
@@ -174,7 +175,7 @@ async def _unseal(box, passphrase):
     except (ValueError, TypeError, KeyError):
         raise HTTPError(400, "the file's secrets are damaged")
     key, mac_key = await _keys(passphrase, salt, iterations)
-    if not equal(_hmac(mac_key, vector + data), mac):
+    if not equal(hmac_sha256(mac_key, vector + data), mac):
         raise HTTPError(400, "the passphrase is another, or the file is damaged")
     plain = aes(key, _CBC, vector).decrypt(data)
     return json.loads(plain[: -plain[-1]])
@@ -183,11 +184,6 @@ async def _unseal(box, passphrase):
 async def _keys(passphrase, salt, iterations):
     key = await derive(passphrase, salt, iterations)
     return sha256(key + b"encrypt").digest(), sha256(key + b"authenticate").digest()
-
-
-def _hmac(key, data):
-    inner, outer = hmac_keys(key)
-    return sha256(outer + sha256(inner + data).digest()).digest()
 
 
 def _text(data):
