@@ -17,6 +17,7 @@ TOGETHER = (
     "tests/browser/",
     "tests/failing/",
     "tests/integration/test_bench.py",
+    "tests/integration/test_interop.py",
     "tests/integration/test_packages.py",
 )
 
