@@ -144,8 +144,8 @@ class Home:
                 log("info", f"phone home: {type(error).__name__}: {error}")
                 self._tell(_reason(error))
             else:
-                self._tell(None)
                 try:
+                    self._tell(None)
                     await self._serve(connection)
                 except (Exception, CancelledError) as error:
                     self._left(connection)
