@@ -305,7 +305,8 @@ class HTTPConnection:
         # First what may lack memory: then there is still somebody to tell.
         protocol = make_protocol(transport)
         transport.protocol = protocol
-        transport.write(response)
+        if response:
+            transport.write(response)
         transport.set_protocol(protocol)
 
     # Bodies

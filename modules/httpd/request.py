@@ -250,7 +250,7 @@ class Request:
         """Answer 101 with `response` and hand the connection to another protocol.
 
         Args:
-            response: the complete response head, bytes.
+            response: the complete response head, bytes; empty when `protocol` writes it.
             protocol: called with the `transport.Connection`, returns the protocol object.
 
         Returns:

@@ -44,14 +44,14 @@ def begin(server, method, minor, target, fields, reply, origins):
                 reply.wait()
                 create_task(_process(server, result, request, key, reply))
                 return
-        reply.accept(*_accept(server, result, request, key, reply))
+        reply.accept(_accept(server, result, request, key, reply))
     except Exception as error:
         _refuse(server, error, reply)
 
 
 async def _process(server, coroutine, request, key, reply):
     try:
-        reply.accept(*_accept(server, await coroutine, request, key, reply))
+        reply.accept(_accept(server, await coroutine, request, key, reply))
     except Exception as error:
         _refuse(server, error, reply)
 
@@ -75,8 +75,7 @@ def _refuse(server, error, reply):
 
 
 def _accept(server, result, request, key, reply):
-    # The head of the response that accepts a request, and what then makes the connection.
-    # `result` is what process_request returned.
+    # What accepts a request and makes the connection. `result` is what process_request returned.
     if result is not None:
         body, headers = result.body, result.headers
         raise handshake.Refused(
@@ -93,9 +92,8 @@ def _accept(server, result, request, key, reply):
         from . import deflate
 
         agreed, extension = deflate.accept(request.headers.get("sec-websocket-extensions"))
-    return (
-        handshake.accept_response(key, subprotocol, extension),
-        lambda transport: _accepted(server, transport, request, subprotocol, agreed),
+    return lambda transport: _accepted(
+        server, transport, request, key, subprotocol, agreed, extension
     )
 
 
@@ -109,7 +107,8 @@ def _subprotocol(server, request):
     return chosen
 
 
-def _accepted(server, transport, request, subprotocol, agreed):
+def _accepted(server, transport, request, key, subprotocol, agreed, extension):
+    # Before the response: it lies where the request's fields have been.
     request.shrink(server.keep_headers)
     # What the handshake leaves behind lies between objects that stay as long as the connection.
     # Collected only when memory runs out, it would leave holes that are too small for messages.
@@ -118,10 +117,17 @@ def _accepted(server, transport, request, subprotocol, agreed):
     heap.least_free = min(free, heap.least_free)
     if free < heap.RESERVE:
         load("transport.relief", "relieve")(server.group)
+    response = handshake.accept_response(key, subprotocol, extension)
     connection = ServerConnection(transport, server, request, subprotocol, agreed)
-    create_task(_handle(server, connection))
-    server.handlers += 1
     server.connections.add(connection)
+    try:
+        create_task(_handle(server, connection))
+    except MemoryError as error:
+        server.connections.discard(connection)
+        raise error
+    server.handlers += 1
+    transport.protocol = connection  # who is told when the response can't be written
+    transport.write(response)
     return connection
 
 

@@ -30,8 +30,9 @@ class Request:
 
     def shrink(self, keep):
         """Forget the fields that only the handshake needs, or all of them."""
-        fields = self._fields if keep else ()
-        self._fields = {name: fields[name] for name in fields if name not in _USED}
+        fields = self._fields
+        self._fields = {name: fields[name] for name in fields if name not in _USED} if keep else {}
+        fields.clear()  # the HTTP server's request has them, too
 
 
 class Response:

@@ -149,8 +149,8 @@ class _Reply:
         self.remote_address = request.peer
         self.result = None
 
-    def accept(self, response, make_protocol):
-        self._request.upgrade(response, make_protocol)
+    def accept(self, make_protocol):
+        self._request.upgrade(b"", make_protocol)
 
     def refuse(self, status, detail, headers):
         self.result = (detail + "\n", status, headers)

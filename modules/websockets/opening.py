@@ -50,14 +50,10 @@ class Opening:
         server.begin(head.method, head.minor, head.target, head.fields, self)
         return head.end
 
-    def accept(self, response, make_protocol):
+    def accept(self, make_protocol):
         transport = self.transport
         if transport is not None:
-            # First what may lack memory: then there is still somebody to tell.
-            protocol = make_protocol(transport)
-            transport.protocol = protocol
-            transport.write(response)
-            transport.set_protocol(protocol)
+            transport.set_protocol(make_protocol(transport))
 
     def refuse(self, status, detail, headers):
         if self.transport is not None:

@@ -168,21 +168,29 @@ async def test_a_device_that_comes_to_another_relay_takes_over(servers):
 
 
 async def test_a_device_that_leaves_while_its_coming_is_written_is_gone(servers, monkeypatch):
-    left = asyncio.Event()
+    left, come, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
     set_presence = jetstream.JetStream.set_presence
+    clear_presence = jetstream.JetStream.clear_presence
 
     async def late(self, *arguments):
         await left.wait()
-        return await set_presence(self, *arguments)
+        revision = await set_presence(self, *arguments)
+        come.set()
+        return revision
+
+    async def cleared(self, *arguments):
+        await clear_presence(self, *arguments)
+        gone.set()
 
     async with several(2) as (one, two):
         monkeypatch.setattr(jetstream.JetStream, "set_presence", late)
+        monkeypatch.setattr(jetstream.JetStream, "clear_presence", cleared)
         async with connect(device_uri(one), **V1):
             await until(lambda: where(one) == "here")
         await until(lambda: where(one) is None)
         left.set()
+        await until(lambda: come.is_set() and gone.is_set())
         written = two.relay._storage.presence
-        await until(lambda: written.changes >= 2)
         await until(lambda: not written.values and where(two) is None)
 
 
