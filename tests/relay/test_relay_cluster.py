@@ -335,7 +335,11 @@ async def test_servers_and_relays_are_killed_under_load(cluster_of_three, make_r
     kept = await asyncio.gather(*asking)
     assert all(kept)
     for number, device in enumerate((pump, other, pump, other)):
-        await until(lambda d=device, k=kept[number]: set(k) <= set(d.done), 60)
+        try:
+            await until(lambda d=device, k=kept[number]: set(k) <= set(d.done), 60)
+        except TimeoutError:
+            missing = sorted(set(kept[number]) - set(device.done))
+            pytest.fail(f"{device.name} has not done {missing}, but {device.done}")
         assert in_order(device.done, kept[number])
         assert len(set(device.done)) == len(device.done)
     await asyncio.gather(pump.stop(), other.stop())
