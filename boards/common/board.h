@@ -19,6 +19,10 @@
 // stack each; the port's 16 KiB leave no room for what the innermost one does. Costs 8 KiB of RAM.
 #define MICROPY_TASK_STACK_SIZE             (24 * 1024)
 
+// Places in the cache of where a name was found last; each is a byte of RAM. A request looks up
+// some hundred different names, of which MicroPython's default of 128 lose many to one another.
+#define MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE   (512)
+
 // Bytes of the system heap that Python's heap may not grow into. In a stall with ten clients lwIP's
 // and Wi-Fi's buffers have been seen to take 65 to 70 KB. With PSRAM it is so much of the PSRAM,
 // and all of the internal memory. See ports_patch/esp32-heap-reserve.patch.
