@@ -109,8 +109,10 @@ class HTTPConnection:
     _chunked = False  # _pieces go out in the chunked coding
     _due = 0  # bytes queued at the last check of MIN_RATE and added since
 
-    @property
-    def idle_since(self):
+    def __getattr__(self, name):
+        # Not a property, see `transport.Connection`.
+        if name != "idle_since":
+            raise AttributeError(name)
         state = self._state
         if state == _HEAD or state == _LINGER or state == _DISCARD:
             return self._idle_since
@@ -228,6 +230,7 @@ class HTTPConnection:
         else:
             self._keep = minor == 1
         request.connection = self
+        request.peer = self.transport.remote_address
         try:
             # RFC 9112 section 6.3 rule 7: without these a request has no body.
             if "content-length" in fields or "transfer-encoding" in fields:

@@ -50,6 +50,18 @@ def parse_form(text):
     return form
 
 
+def _cookies(value):
+    # RFC 6265 section 4.2.
+    cookies = {}
+    for pair in value.split(";"):
+        name, found, value = pair.partition("=")
+        name = name.strip()
+        # Section 5.4: of equal names the more specific comes first.
+        if found and name not in cookies:
+            cookies[name] = value.strip()
+    return cookies
+
+
 def _without_authority(method, target, headers):
     # RFC 9112 section 3.2: a path, "*" for OPTIONS, or an absolute URI as sent to a proxy.
     if target == "*" and method == "OPTIONS":
@@ -76,6 +88,11 @@ class Request:
         target: the request target as sent.
         path: the target's path, percent-decoded once the server has routed it.
         headers: dict of field values by lower-case name.
+        query: the query string as a dict; HTTPError 400 when it is malformed.
+        cookies: the cookies sent, a dict.
+        peer: the client's (host, port).
+        secure: whether it came over TLS.
+        length: bytes of the body: 0 without one, None when it comes chunked.
         begun: whether the answer is on its way, as a stream or in another protocol.
         end: offset of the first byte after the head.
 
@@ -84,6 +101,7 @@ class Request:
     """
 
     minor = 1
+    peer = None
     begun = False
     task = None  # its handler's, when that is a coroutine
     connection = None  # the `connection.HTTPConnection`, once it has accepted the request
@@ -107,43 +125,22 @@ class Request:
         if minor != 1:
             self.minor = minor
 
-    @property
-    def query(self):
-        """The query string as a dict; HTTPError 400 when it is malformed."""
-        try:
-            return parse_form(self.target.partition("?")[2])
-        except ValueError as error:
-            raise HTTPError(400, str(error))
-
-    @property
-    def peer(self):
-        """The client's (host, port), None once it is gone."""
-        transport = self.connection.transport
-        return None if transport is None else transport.remote_address
-
-    @property
-    def secure(self):
-        """Whether it came over TLS."""
-        transport = self.connection.transport
-        return transport is not None and transport.secure
-
-    @property
-    def length(self):
-        """Bytes of the body: 0 without one, None when it comes chunked."""
-        body = self.connection.body
-        return 0 if body is None else body.length
-
-    @property
-    def cookies(self):
-        """The cookies sent (RFC 6265 section 4.2), a dict."""
-        cookies = {}
-        for pair in self.headers.get("cookie", "").split(";"):
-            name, found, value = pair.partition("=")
-            name = name.strip()
-            # Section 5.4: of equal names the more specific comes first.
-            if found and name not in cookies:
-                cookies[name] = value.strip()
-        return cookies
+    def __getattr__(self, name):
+        # Not properties, see `transport.Connection`.
+        if name == "query":
+            try:
+                return parse_form(self.target.partition("?")[2])
+            except ValueError as error:
+                raise HTTPError(400, str(error))
+        if name == "cookies":
+            return _cookies(self.headers.get("cookie", ""))
+        if name == "secure":
+            transport = self.connection.transport
+            return transport is not None and transport.secure
+        if name == "length":
+            body = self.connection.body
+            return 0 if body is None else body.length
+        raise AttributeError(name)
 
     async def read(self, limit=None):
         """The whole body.

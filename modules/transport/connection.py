@@ -62,6 +62,14 @@ class Connection:
     Everything happens in the event loop: reading and the protocol in `ready`, writing in `write`
     while nothing is queued and in `ready` after that, so bytes can't interleave and a task that
     is cancelled leaves the stream whole.
+
+    Attributes:
+        remote_address: the peer's (host, port), None when it isn't known.
+        queued: bytes written but not taken by the socket.
+
+    A class with a property looks each attribute that is stored up in itself and its bases first.
+    Those that pass a message have none: `reading` and the like are methods, and what a program
+    asks for now and then comes by `__getattr__`.
     """
 
     secure = False  # whether the bytes travel in TLS
@@ -80,9 +88,12 @@ class Connection:
         sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         self.sock = sock
         self.group = group
-        self._address = address  # the peer's, as the socket module gives it
+        # The unix port's socket module gives the system's structure, not (host, port).
+        if address is not None and len(address) != 2:
+            address = peer_address(address)
+        self.remote_address = address
         self.protocol = None
-        self.queued = 0  # bytes written but not taken by the socket
+        self.queued = 0
         self._queue = None
         self._events = 0
 
@@ -96,14 +107,6 @@ class Connection:
             self._queue = []
             self._progress = ticks_ms()
         poller.current().add(self, self._events)
-
-    @property
-    def remote_address(self):
-        """The peer's (host, port), None when it isn't known."""
-        address = self._address
-        if address is not None and len(address) != 2:
-            address = self._address = peer_address(address)
-        return address
 
     def set_protocol(self, protocol):
         """Deliver to `protocol` from now on, first what the one before it hasn't consumed."""
@@ -168,8 +171,7 @@ class Connection:
             if self.tail:
                 poller.current().defer(self._deliver_tail, self.tail)
 
-    @property
-    def reading(self):
+    def is_reading(self):
         """False while paused or closed."""
         return bool(self._events & _IN)
 

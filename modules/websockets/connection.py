@@ -73,6 +73,12 @@ class Connection:
         subprotocol: the one negotiated, or None.
         latency: seconds of the last keepalive round trip, 0 at first.
         dropped: messages that `broadcast` didn't send because the queue was full.
+        id: a number that no other open connection has.
+        state: one of `protocol.State`.
+        remote_address: the peer's (host, port); None when the connection is closed.
+        close_code: the close code received: 1005 for a frame without, 1006 for none; None while
+            open.
+        close_reason: the close reason received; None while open.
     """
 
     # Further attributes once they are needed; an idle connection does without.
@@ -109,15 +115,16 @@ class Connection:
             if event is None:
                 break
             self._handle(event)
-            transport = self.transport
-            if transport is None or not transport.reading:
-                break
+            if start < end:
+                transport = self.transport
+                if transport is None or not transport.is_reading():
+                    break
         if protocol.output:
             self._write_output()
         wanted = protocol.wanted
         if protocol.message is not None and self.transport is not None:
             # What it holds of a message that isn't complete.
-            if not self.transport.reserve(self.held):
+            if not self.transport.reserve(self._held()):
                 return end
         self.wanted = wanted
         return start
@@ -162,13 +169,32 @@ class Connection:
             self._write_output()
             self.transport.abort()
 
-    @property
-    def idle_since(self):
-        # It lasts, as long as its peer answers.
-        return None if self._keepalive is None else self._keepalive.sent_at
+    def __getattr__(self, name):
+        # Not properties, see `transport.Connection`.
+        if name == "idle_since":
+            # It lasts, as long as its peer answers.
+            return None if self._keepalive is None else self._keepalive.sent_at
+        if name == "held":
+            return self._held()
+        transport = self.transport
+        if name == "remote_address":
+            return None if transport is None else transport.remote_address
+        if name == "state":
+            return CLOSED if transport is None else min(self.protocol.state, CLOSING)
+        if name == "id":
+            return id(self)
+        close = self.protocol.close_rcvd
+        if name == "close_code":
+            if transport is not None:
+                return None
+            return frames.ABNORMAL_CLOSURE if close is None else close.code
+        if name == "close_reason":
+            if transport is not None:
+                return None
+            return "" if close is None else close.reason
+        raise AttributeError(name)
 
-    @property
-    def held(self):
+    def _held(self):
         message = self.protocol.message
         size = 0 if message is None else len(message)
         for message in self._messages:
@@ -211,7 +237,7 @@ class Connection:
             if self.protocol.close_sent is None:
                 messages = self._messages
                 messages.append(message)
-                if len(messages) > 1 and not self.transport.reserve(self.held):
+                if len(messages) > 1 and not self.transport.reserve(self._held()):
                     return
                 if len(messages) >= self.options.max_queue:
                     self.transport.pause_reading()
@@ -273,39 +299,6 @@ class Connection:
 
     # State
 
-    @property
-    def id(self):
-        """A number that no other open connection has."""
-        return id(self)
-
-    @property
-    def state(self):
-        """One of `protocol.State`."""
-        if self.transport is None:
-            return CLOSED
-        return min(self.protocol.state, CLOSING)
-
-    @property
-    def remote_address(self):
-        """The peer's (host, port); None when the connection is closed."""
-        return None if self.transport is None else self.transport.remote_address
-
-    @property
-    def close_code(self):
-        """The close code received: 1005 for a frame without, 1006 for none; None while open."""
-        if self.transport is not None:
-            return None
-        close = self.protocol.close_rcvd
-        return frames.ABNORMAL_CLOSURE if close is None else close.code
-
-    @property
-    def close_reason(self):
-        """The close reason received; None while open."""
-        if self.transport is not None:
-            return None
-        close = self.protocol.close_rcvd
-        return "" if close is None else close.reason
-
     def closed_error(self):
         """The exception for an operation on this closed connection."""
         protocol = self.protocol
@@ -338,7 +331,7 @@ class Connection:
     def _next_message(self):
         message = self._messages.pop(0)
         transport = self.transport
-        if transport is not None and not transport.reading and not transport.queued:
+        if transport is not None and not transport.is_reading() and not transport.queued:
             transport.resume_reading()
         return message
 

@@ -19,15 +19,12 @@ class Opening:
 
     def __init__(self, transport, server):
         self.transport = transport
+        self.remote_address = transport.remote_address
         self._server = server
         self._refused = False
         # Its request is on its way; None while it is the server's turn.
         self.idle_since = ticks_ms()
         transport.set_timeout(server.open_timeout)
-
-    @property
-    def remote_address(self):
-        return None if self.transport is None else self.transport.remote_address
 
     def data_received(self, buf, start, end):
         if self._refused:

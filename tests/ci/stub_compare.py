@@ -146,6 +146,9 @@ def members(node):
         # `__await__ = __iter__` is how a MicroPython object can be awaited.
         if isinstance(alias, ast.Assign) and ast.unparse(alias) == "__await__ = __iter__":
             found["__await__"] = found.pop("__iter__")
+    if found.pop("__getattr__", None):
+        for name in _asked_for(node):
+            found[name] = ast.parse(f"@property\ndef {name}(self): ...").body
     for method in node.body:
         if not isinstance(method, FUNCTIONS):
             continue
@@ -158,6 +161,14 @@ def members(node):
             ):
                 found.setdefault(inner.attr, [None])
     return found
+
+
+def _asked_for(node):
+    # What a class gives by `__getattr__`: the names that this compares with its argument.
+    (method,) = _definitions(node.body)["__getattr__"]
+    for inner in ast.walk(method):
+        if isinstance(inner, ast.Compare) and ast.unparse(inner.left) == "name":
+            yield inner.comparators[0].value
 
 
 def parameters(node):

@@ -231,7 +231,7 @@ def check_parser(data, requests, cuts):
 class MemoryTransport:
     """A transport.Connection whose peer takes everything at once."""
 
-    peer = None
+    remote_address = None
     deadline = 0
     queued = 0
     over = False

@@ -13,6 +13,7 @@ class Transport:
 
     queued = 0
     over = False
+    remote_address = None
 
     def __init__(self, server):
         self.out = b""

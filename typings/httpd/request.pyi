@@ -13,6 +13,7 @@ class Request:
     headers: dict[str, str]
     minor: int
     begun: bool
+    peer: tuple[str, int] | None
     end: int
     def __init__(
         self,
@@ -24,8 +25,6 @@ class Request:
     ) -> None: ...
     @property
     def query(self) -> dict[str, str]: ...
-    @property
-    def peer(self) -> tuple[str, int] | None: ...
     @property
     def secure(self) -> bool: ...
     @property
