@@ -9,6 +9,7 @@ from array import array
 
 import micropython
 from heap import BLOCK_SIZE, SMALL
+from micropython import const
 
 # A head must fit into the block that connections receive into.
 MAX_HEAD = BLOCK_SIZE
@@ -34,9 +35,16 @@ _TOKEN = (
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 # Offsets found by _scan, from the head's beginning: end of the start line, its first two spaces;
-# whether there are octets above 127; then per field the beginning and end of the name and of the
+# what it has noticed (see _OCTETS); then per field the beginning and end of the name and of the
 # value. One array, because parsing is synchronous.
 _offsets = array("H", bytes(2 * (4 + 4 * MAX_FIELDS)))
+
+# What _scan notices: octets above 127, and of a request line, without making objects of it, that
+# its method is GET and its version HTTP/1.0 or HTTP/1.1.
+_OCTETS = const(1)
+_GET = const(2)
+_HTTP_1_0 = const(4)
+_HTTP_1_1 = const(8)
 
 
 # RFC 9110 section 15, RFC 6585.
@@ -149,6 +157,16 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
     if spaces < 2 or buf[i] != 13 or buf[i + 1] != 10:
         return -1
     out[0] = i - start
+    seen = 0
+    if buf[start] == 71 and buf[start + 1] == 69 and buf[start + 2] == 84 and out[1] == 3:
+        seen = _GET
+    v = start + int(out[2])
+    if i - v == 9 and buf[v + 1] == 72 and buf[v + 2] == 84 and buf[v + 3] == 84:
+        if buf[v + 4] == 80 and buf[v + 5] == 47 and buf[v + 6] == 49 and buf[v + 7] == 46:
+            if buf[v + 8] == 49:
+                seen |= _HTTP_1_1
+            elif buf[v + 8] == 48:
+                seen |= _HTTP_1_0
     n = 0
     while i < end:
         i += 2
@@ -188,7 +206,7 @@ def _scan(buf: ptr8, start: int, end: int, out: ptr16, token: ptr8, most: int) -
             return -1
         out[o + 3] = last - start
         n += 1
-    out[3] = others >> 7
+    out[3] = seen | others >> 7
     return n
 
 
@@ -211,7 +229,7 @@ def _parse(buf, start, end, octets):
             raise BadMessage(431, f"more than {MAX_FIELDS} header fields")
         raise BadMessage(400, "malformed header")
     offsets = _offsets
-    decode = _lenient if offsets[3] else str
+    decode = _lenient if offsets[3] & _OCTETS else str
     fields = {}
     for o in range(4, 4 + 4 * n, 4):
         name = str(octets[offsets[o] : offsets[o + 1]], "utf-8")
@@ -252,20 +270,20 @@ def parse_request(buf, start, end, make=RequestHead):
     fields = _parse(buf, start, stop, octets)
     offsets = _offsets
     line, first, second = offsets[0], offsets[1], offsets[2]
-    # Most are told without making objects of them.
-    version = start + second
-    if line == second + 9 and buf.find(b" HTTP/1.1", version, start + line) == version:
+    seen = offsets[3]
+    if seen & _HTTP_1_1:
         minor = 1
-    elif line == second + 9 and buf.find(b" HTTP/1.0", version, start + line) == version:
+    elif seen & _HTTP_1_0:
         minor = 0
-    elif buf.find(b" HTTP/", version, start + line) == version and (
-        buf.find(b" ", version + 1, start + line) < 0
-    ):
-        raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     else:
+        version = start + second
+        if buf.find(b" HTTP/", version, start + line) == version and (
+            buf.find(b" ", version + 1, start + line) < 0
+        ):
+            raise BadMessage(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
         raise BadMessage(400, "malformed request line")
-    decode = _lenient if offsets[3] else str
-    if buf.find(b"GET ", start, start + 4) == start:
+    decode = _lenient if seen & _OCTETS else str
+    if seen & _GET:
         method = "GET"
     else:
         method = decode(octets[:first], "utf-8")

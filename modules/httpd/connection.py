@@ -13,7 +13,7 @@ from transport import ConnectionLost, report, suspend, wake
 from .assets import Asset
 from .errors import HTTPError, from_exception
 from .request import Request
-from .response import JOIN_LIMIT, from_error, make
+from .response import JOIN_LIMIT, answer, from_error, make
 
 # A client that has connected or begun a head must finish it, however slowly it trickles in.
 HEAD_TIMEOUT_MS = 10_000
@@ -431,7 +431,7 @@ class HTTPConnection:
 
     @micropython.native
     def _respond(self, request, result):
-        piece = option = None
+        option = None
         if not self._keep or request.minor == 0 or self.body is not None:
             option = self._connection_option(request)
         transport = self.transport
@@ -439,56 +439,72 @@ class HTTPConnection:
             status = result.send(request, transport.write, option)
         else:
             try:
-                response = make(result)
+                if option is None and request.method != "HEAD":
+                    result = answer(result)
+                else:
+                    result = make(result)
             except Exception as error:  # not something that can be sent
                 self._fail(request, error)
                 return
-            status = response.status
-            content = response.body
-            chunked = response.pieces and response.length is None
-            if chunked and request.minor == 0:
-                # RFC 9112 section 6.3 rule 8: without a length the end of the connection ends it.
-                chunked = self._keep = False
-                option = "close"
-            head = response.head(option, chunked)
-            bare = status == 204 or status == 304
-            if bare or (request is not None and request.method == "HEAD"):
-                transport.write(head)
-                if response.pieces:
-                    _close(content)
-            elif response.pieces and hasattr(content, "throw"):
-                # A generator may await: it is a task's.
-                transport.pause_reading()
-                transport.set_timeout(None)
-                if self._state != _BODY:
-                    self._state = _BUSY if self.body is None else _BODY
-                request.task = core.create_task(
-                    self._run(
-                        request, load("httpd.generators", "send_body")(self, request, response)
-                    )
-                )
+            if not isinstance(result, bytes):
+                self._send(request, result, option)
                 return
-            elif response.pieces:
-                try:
-                    # Before the head, so that what it fails with, such as the lack of memory to
-                    # inflate an asset, can be told.
-                    piece = next(content, None)
-                    if piece is not None:
-                        len(piece)
-                except Exception as error:
-                    _close(content)
-                    self._fail(request, error)
-                    return
-                transport.write(head)
-                self._pieces = content
-                self._chunked = chunked
-                self._left = response.length
-            elif response.length <= JOIN_LIMIT:
-                # Added to bytes, a str is its UTF-8.
-                transport.write(head + content)
-            else:
-                transport.write(head)
-                transport.write(content)
+            status = 200
+            transport.write(result)
+        self._sent(request, status)
+
+    def _send(self, request, response, option):
+        transport = self.transport
+        status = response.status
+        content = response.body
+        piece = None
+        chunked = response.pieces and response.length is None
+        if chunked and request.minor == 0:
+            # RFC 9112 section 6.3 rule 8: without a length the end of the connection ends it.
+            chunked = self._keep = False
+            option = "close"
+        head = response.head(option, chunked)
+        bare = status == 204 or status == 304
+        if bare or (request is not None and request.method == "HEAD"):
+            transport.write(head)
+            if response.pieces:
+                _close(content)
+        elif response.pieces and hasattr(content, "throw"):
+            # A generator may await: it is a task's.
+            transport.pause_reading()
+            transport.set_timeout(None)
+            body = self.body
+            self._state = _BUSY if body is None or body.done else _BODY
+            pieces = load("httpd.generators", "send_body")(self, request, response)
+            request.task = core.create_task(self._run(request, pieces))
+            return
+        elif response.pieces:
+            try:
+                # Before the head, so that what it fails with, such as the lack of memory to
+                # inflate an asset, can be told.
+                piece = next(content, None)
+                if piece is not None:
+                    len(piece)
+            except Exception as error:
+                _close(content)
+                self._fail(request, error)
+                return
+            transport.write(head)
+            self._pieces = content
+            self._chunked = chunked
+            self._left = response.length
+        elif response.length <= JOIN_LIMIT:
+            # Added to bytes, a str is its UTF-8.
+            transport.write(head + content)
+        else:
+            transport.write(head)
+            transport.write(content)
+        self._sent(request, status, piece)
+
+    @micropython.native
+    def _sent(self, request, status, piece=None):
+        # `piece` is the first one of a body that comes in pieces.
+        transport = self.transport
         self.server.count(status, request)
         if (
             self._keep

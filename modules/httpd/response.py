@@ -11,6 +11,10 @@ JOIN_LIMIT = 1024
 
 _TEXT = "text/plain; charset=utf-8"
 
+_HEAD_OF_TEXT = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+)
+
 
 class Response:
     """An answer.
@@ -96,7 +100,13 @@ class Response:
             chunked: the body follows in the chunked coding.
         """
         status = self.status
-        phrase = "OK" if status == 200 else reason(status)
+        if status == 200 and connection is None and not self.headers and self.length is not None:
+            # What most are. One format is much cheaper than joining texts.
+            return b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (
+                self.content_type,
+                self.length,
+            )
+        phrase = reason(status)
         more = ""
         for name, value in self.headers:
             more += name + ": " + value + "\r\n"
@@ -161,6 +171,20 @@ def make(result):
             return Response(body, headers=status)
         return Response(body, status, headers=result[2] if len(result) > 2 else ())
     return Response(result)
+
+
+@micropython.native
+def answer(result):
+    """What `make` gives; or bytes, the whole answer: that to a handler which returned a text.
+
+    It does for the commonest answer what `Response` and its head do for all, at a third of the
+    instructions.
+    """
+    if isinstance(result, str):
+        size = len(memoryview(result))
+        if size <= JOIN_LIMIT:
+            return _HEAD_OF_TEXT % size + result
+    return make(result)
 
 
 def from_error(error):
