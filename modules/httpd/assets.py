@@ -6,6 +6,7 @@ never copied to RAM.
 """
 
 import deflate
+import micropython
 
 from .errors import HTTPError
 from .response import Response
@@ -44,6 +45,7 @@ class Asset:
             self._response,
         ) = record
 
+    @micropython.native
     def __call__(self, request):
         headers = request.headers
         if self.encoding:
@@ -91,6 +93,7 @@ class Asset:
             body = memoryview(self._response)[first : first + length]
         return Response(body, status, self.content_type, fields, length)
 
+    @micropython.native
     def send(self, request, write, connection):
         """Write the response to a GET or HEAD request.
 
@@ -103,7 +106,8 @@ class Asset:
         """
         response, size = self._response, self._head_size
         status = 200
-        if matches(request.headers.get("if-none-match"), self.etag):
+        condition = request.headers.get("if-none-match")
+        if condition is not None and matches(condition, self.etag):
             status, response = 304, self._head_304
             size = len(response)
         if connection is None:

@@ -83,9 +83,8 @@ class HTTPConnection:
         HEAD STREAM DISCARD LINGER     the client leaves                             closed
     """
 
-    wanted = None
-
     def __init__(self, transport, server):
+        self.wanted = None
         self.transport = transport
         self.server = server
         self._state = _HEAD
@@ -515,8 +514,8 @@ class HTTPConnection:
         ):
             # The usual end: a plain handler, whose client goes on. Reading never stopped.
             self.rests = True
-            self._idle_since = ticks_ms()
-            transport.set_timeout(IDLE_TIMEOUT_MS)
+            self._idle_since = now = ticks_ms()
+            transport.deadline = ticks_add(now, IDLE_TIMEOUT_MS)
         else:
             self._send_rest(piece)
 

@@ -22,14 +22,15 @@ from select import POLLIN, POLLOUT
 from time import ticks_diff, ticks_ms
 
 import micropython
+from micropython import const
 
 # Steps of runnable tasks between two polls. A poll costs one select() per socket on lwIP, a step
 # is short; 8 keeps the share of polling low and the delay of a socket's event under a few ms.
-STEPS_PER_POLL = 8
+STEPS_PER_POLL = const(8)
 
 # Steps, after the first, between two sockets of one poll: enough for the task that a socket made
 # runnable and the few that may be due before it.
-STEPS_PER_SOCKET = 3
+STEPS_PER_SOCKET = const(3)
 
 # How often deadlines are looked at. Deadlines are seconds long; half a second of slack is fine
 # and an idle chip wakes only twice a second.
@@ -135,6 +136,8 @@ class Poller(core.IOQueue):
                     endpoint.ready(events)
                 except Exception as error:
                     _end(endpoint, error)
+            if not ready:
+                break
             # The task that it made runnable runs before the next socket is read, so that memory
             # holds one message on its way and not one of every connection.
             task = tasks.peek()
