@@ -66,10 +66,11 @@ class Connection:
     Attributes:
         remote_address: the peer's (host, port), None when it isn't known.
         queued: bytes written but not taken by the socket.
+        events: what the socket is polled for: POLLIN while reading, POLLOUT while bytes are queued.
 
     A class with a property looks each attribute that is stored up in itself and its bases first.
-    Those that pass a message have none: `reading` and the like are methods, and what a program
-    asks for now and then comes by `__getattr__`.
+    Those that pass a message have none: what a program asks for now and then comes by
+    `__getattr__`.
     """
 
     secure = False  # whether the bytes travel in TLS
@@ -95,18 +96,18 @@ class Connection:
         self.protocol = None
         self.queued = 0
         self._queue = None
-        self._events = 0
+        self.events = 0
 
     def start(self, protocol, connecting=False):
         """Begin to deliver to `protocol`. `connecting`: the socket is not connected yet."""
         self.protocol = protocol
-        self._events = _IN
+        self.events = _IN
         if connecting:
             # lwIP refuses to send before the handshake is done: queue what is written till then.
-            self._events |= POLLOUT
+            self.events |= POLLOUT
             self._queue = []
             self._progress = ticks_ms()
-        poller.current().add(self, self._events)
+        poller.current().add(self, self.events)
 
     def set_protocol(self, protocol):
         """Deliver to `protocol` from now on, first what the one before it hasn't consumed."""
@@ -161,23 +162,19 @@ class Connection:
 
     def pause_reading(self):
         """Deliver nothing until `resume_reading`; the peer is held back by TCP's window."""
-        self._watch(self._events & ~_IN)
+        self._watch(self.events & ~_IN)
 
     @micropython.native
     def resume_reading(self):
         """Deliver again, beginning with what was left over."""
-        if self.sock is not None and not self._events & _IN:
-            self._watch(self._events | _IN)
+        if self.sock is not None and not self.events & _IN:
+            self._watch(self.events | _IN)
             if self.tail:
                 poller.current().defer(self._deliver_tail, self.tail)
 
-    def is_reading(self):
-        """False while paused or closed."""
-        return bool(self._events & _IN)
-
     def _deliver_tail(self, tail):
         # Only if nothing has happened since: not closed, paused or delivered.
-        if self.tail is not tail or not self._events & _IN:
+        if self.tail is not tail or not self.events & _IN:
             return
         self.tail = None
         _view[: len(tail)] = tail
@@ -204,7 +201,7 @@ class Connection:
                     tail, self.tail = self.tail, None
                     _view[:kept] = tail
                     self._deliver(kept + n)
-            if n and self._events & _IN:
+            if n and self.events & _IN:
                 # The rest of what began in the block has most likely arrived too; waiting for
                 # the next poll, it would be one more message that is only half there.
                 wanted = self.protocol.wanted
@@ -227,7 +224,7 @@ class Connection:
     def _keep(self, protocol, start, end):
         # `protocol` consumed what is before `start`. It may have been exchanged on the way (an
         # HTTP upgrade), paused or closed.
-        while self.protocol is not protocol and self._events & _IN and start < end:
+        while self.protocol is not protocol and self.events & _IN and start < end:
             protocol = self.protocol
             start = protocol.data_received(_block, start, end)
         if start < end and self.sock is not None:
@@ -265,7 +262,7 @@ class Connection:
                     data = data[n:]
                 self._queue = []
                 self._progress = ticks_ms()
-                self._watch(self._events | POLLOUT)
+                self._watch(self.events | POLLOUT)
             else:
                 data = memoryview(data)
             if len(data):
@@ -304,7 +301,7 @@ class Connection:
             queue.pop(0)
         if not queue:
             self._queue = None
-            self._watch(self._events & ~POLLOUT)
+            self._watch(self.events & ~POLLOUT)
             if self._closing:
                 self.abort()
                 return
@@ -330,7 +327,7 @@ class Connection:
         poller.current().discard(sock)
         self.sock = None
         sock.close()
-        self._events = self.queued = 0
+        self.events = self.queued = 0
         self._queue = None
         # What has never been set would take memory.
         if self.tail is not None:
@@ -358,17 +355,17 @@ class Connection:
     @micropython.native
     def ready(self, events):
         if events == _IN:
-            if self._events & _IN:
+            if self.events & _IN:
                 self._receive()
             return
         if events & POLLOUT:
             self._flush()
         if events & ~POLLOUT and self.sock is not None:
-            if self._events & _IN:
+            if self.events & _IN:
                 self._receive()
             if events & (POLLERR | POLLHUP) and self.sock is not None:
                 # Reset or closed on both sides. What could be read may not be read yet.
-                if not self._events & _IN:
+                if not self.events & _IN:
                     self.abort(ConnectionLost(ECONNRESET))
 
     def tick(self, now):
@@ -386,6 +383,6 @@ class Connection:
             poller.report("connection closed", error)
 
     def _watch(self, events):
-        if events != self._events and self.sock is not None:
-            self._events = events
+        if events != self.events and self.sock is not None:
+            self.events = events
             poller.current().modify(self.sock, events)

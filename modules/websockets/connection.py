@@ -2,6 +2,7 @@
 
 from asyncio import core
 from os import urandom
+from select import POLLIN
 from time import ticks_diff, ticks_ms
 
 import micropython
@@ -117,7 +118,7 @@ class Connection:
             self._handle(event)
             if start < end:
                 transport = self.transport
-                if transport is None or not transport.is_reading():
+                if transport is None or not transport.events & POLLIN:
                     break
         if protocol.output:
             self._write_output()
@@ -231,18 +232,18 @@ class Connection:
     @micropython.native
     def _handle(self, event):
         if event == TEXT or event == BINARY:
-            message, self.protocol.data = self.protocol.data, None
+            protocol = self.protocol
+            message, protocol.data = protocol.data, None
             self.quiet_since = ticks_ms()
             # After our close frame nobody receives any more.
-            if self.protocol.close_sent is None:
+            if protocol.state == OPEN:
                 messages = self._messages
                 messages.append(message)
                 if len(messages) > 1 and not self.transport.reserve(self._held()):
                     return
                 if len(messages) >= self.options.max_queue:
                     self.transport.pause_reading()
-                if self._receivers.peek():
-                    wake(self._receivers)
+                wake(self._receivers)
         elif event == CLOSE:
             protocol = self.protocol
             if protocol.fault is not None:
@@ -331,7 +332,7 @@ class Connection:
     def _next_message(self):
         message = self._messages.pop(0)
         transport = self.transport
-        if transport is not None and not transport.is_reading() and not transport.queued:
+        if transport is not None and not transport.events & POLLIN and not transport.queued:
             transport.resume_reading()
         return message
 
@@ -427,7 +428,13 @@ class Connection:
             await self.wait_closed()
         if self.transport is None:
             raise self.closed_error()
-        self._write(self.protocol.encode(opcode, message))
+        protocol = self.protocol
+        if protocol.plain:
+            frame = frames.encode_short(opcode, message)
+            if frame is not None:
+                self.transport.write(frame)
+                return
+        self._write(protocol.encode(opcode, message))
 
     async def _send_fragments(self, message, text):
         while self._fragmenting:

@@ -127,6 +127,72 @@ def encode(opcode, payload, fin=True, key=None):
     return (frame,)
 
 
+@micropython.native
+def encode_short(opcode, payload):
+    """What `encode` gives for a short message from a server, without a tuple around it.
+
+    Returns:
+        A bytearray, None for a message that needs `encode`.
+    """
+    payload = memoryview(payload)
+    length = len(payload)
+    if length > JOIN_LIMIT:
+        return None
+    try:
+        if length < 126:
+            frame = bytearray(2 + length)
+            frame[1] = length
+            frame[2:] = payload
+        else:
+            frame = bytearray(4 + length)
+            frame[1] = 126
+            frame[2] = length >> 8
+            frame[3] = length & 0xFF
+            frame[4:] = payload
+    except MemoryError:
+        return None
+    frame[0] = 0x80 | opcode
+    return frame
+
+
+@micropython.viper
+def whole(buf: ptr8, start: int, end: int, is_client: int) -> int:
+    """Where the payload of the frame at `start` begins, if it is a message of its own.
+
+    That is: text or binary, final, without extensions, masked by a client, its length in the
+    shortest form, and all of it before `end`.
+
+    Returns:
+        The length in the upper, the header's size in the lower 4 bits; 0 for any other frame.
+    """
+    have = end - start
+    if have < 2:
+        return 0
+    first = buf[start]
+    if first != 0x81 and first != 0x82:
+        return 0
+    length = buf[start + 1]
+    head = 2
+    if is_client:
+        if length > 126:
+            return 0
+    else:
+        length -= 0x80
+        if length < 0 or length > 126:
+            return 0
+        head = 6
+    if length == 126:
+        if have < 4:
+            return 0
+        length = buf[start + 2] << 8 | buf[start + 3]
+        if length < 126:
+            return 0
+        head += 2
+    if have < head + length:
+        return 0
+    return length << 4 | head
+
+
 @micropython.viper
 def mask(buf: ptr8, start: int, end: int, key: ptr8, phase: int):
     """XOR `buf[start:end]` with the masking key, beginning with `key[phase & 3]` (section 5.3).
@@ -138,22 +204,44 @@ def mask(buf: ptr8, start: int, end: int, key: ptr8, phase: int):
     while i < end and i & 3:
         buf[i] = buf[i] ^ key[(phase + i - start) & 3]
         i += 1
-    if end - i > 3:
-        p = phase + i - start
-        word = key[p & 3] | key[(p + 1) & 3] << 8 | key[(p + 2) & 3] << 16 | key[(p + 3) & 3] << 24
-        words = ptr32(buf)
-        w = i >> 2
-        last = end >> 2
-        i = last << 2
-        while w < last - 3:
-            words[w] = words[w] ^ word
-            words[w + 1] = words[w + 1] ^ word
-            words[w + 2] = words[w + 2] ^ word
-            words[w + 3] = words[w + 3] ^ word
-            w += 4
-        while w < last:
-            words[w] = words[w] ^ word
-            w += 1
+    p = phase + i - start
+    word = key[p & 3] | key[(p + 1) & 3] << 8 | key[(p + 2) & 3] << 16 | key[(p + 3) & 3] << 24
+    # An index that is a literal is part of the instruction: twice as fast as one that is counted.
+    while i < end - 31:
+        words = ptr32(int(buf) + i)
+        words[0] = words[0] ^ word
+        words[1] = words[1] ^ word
+        words[2] = words[2] ^ word
+        words[3] = words[3] ^ word
+        words[4] = words[4] ^ word
+        words[5] = words[5] ^ word
+        words[6] = words[6] ^ word
+        words[7] = words[7] ^ word
+        i += 32
+    while i < end - 3:
+        words = ptr32(int(buf) + i)
+        words[0] = words[0] ^ word
+        i += 4
     while i < end:
         buf[i] = buf[i] ^ key[(phase + i - start) & 3]
+        i += 1
+
+
+@micropython.viper
+def unmask(buf: ptr8, start: int, end: int):
+    """`mask` of `buf[start:end]` with the key that stands before it."""
+    i = start
+    while i < end and i & 3:
+        buf[i] = buf[i] ^ buf[start - 4 + ((i - start) & 3)]
+        i += 1
+    p = i - start
+    key = start - 4
+    word = buf[key + (p & 3)] | buf[key + ((p + 1) & 3)] << 8
+    word |= buf[key + ((p + 2) & 3)] << 16 | buf[key + ((p + 3) & 3)] << 24
+    while i < end - 3:
+        words = ptr32(int(buf) + i)
+        words[0] = words[0] ^ word
+        i += 4
+    while i < end:
+        buf[i] = buf[i] ^ buf[key + ((i - start) & 3)]
         i += 1

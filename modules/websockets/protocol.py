@@ -31,6 +31,9 @@ class State:
     CLOSED = CLOSED
 
 
+_NOT_UTF8 = "text is not UTF-8"
+_CUT_UTF8 = "text ends within a character"
+
 # No memory holds a longer message. Up to here a length is a small integer on a chip.
 _LONGEST = const(0x3FFFFFFF)
 
@@ -51,6 +54,7 @@ class Protocol:
         deflate: the `deflate.Deflate` that was negotiated, or None.
 
     Attributes:
+        plain: whether frames go out neither masked nor compressed.
         event: what the last `receive` or `filled` completed: TEXT, BINARY or PONG; CLOSE, the
             peer's close frame, which is an event after a FAULT too; FAULT, see `fault`; or None.
         data: a str for TEXT, a bytearray for BINARY and PONG.
@@ -66,6 +70,7 @@ class Protocol:
     """
 
     # Further attributes once they are needed; an idle connection does without.
+    event = None
     deflate = None
     data = None
     close_sent = None
@@ -84,8 +89,8 @@ class Protocol:
         self.max_size = max_size
         if deflate is not None:
             self.deflate = deflate
+        self.plain = not is_client and deflate is None
         self.state = OPEN
-        self.event = None
         self.output = []
         self.wanted = None
         self.message = None
@@ -105,6 +110,10 @@ class Protocol:
         if self._deaf:
             return self._skip(buf, start, end)
         try:
+            if self.message is None:
+                frame = frames.whole(buf, start, end, self.is_client)
+                if frame and (self.max_size is None or frame >> 4 <= self.max_size):
+                    return self._receive_whole(buf, start, frame)
             while True:
                 if self._left:
                     n = min(self._left, end - start)
@@ -128,6 +137,26 @@ class Protocol:
         except MemoryError:
             self._fault(frames.TRY_AGAIN_LATER, "out of memory")
         return start
+
+    @micropython.native
+    def _receive_whole(self, buf, start, frame):
+        # A message in one frame that is here: most are, so this does at once, and in place, what
+        # the rest does piece by piece.
+        opcode = buf[start] & 0x0F
+        start += frame & 15
+        stop = start + (frame >> 4)
+        if not self.is_client:
+            frames.unmask(buf, start, stop)
+        data = memoryview(buf)[start:stop]
+        if opcode == TEXT:
+            state = validate(buf, start, stop, 0)
+            if state:
+                raise Violation(frames.INVALID_DATA, _NOT_UTF8 if state < 0 else _CUT_UTF8)
+            self.data = str(data, "utf-8")
+        else:
+            self.data = bytearray(data)
+        self.event = opcode
+        return stop
 
     @micropython.native
     def _receive_head(self, buf, start, end):
@@ -288,7 +317,7 @@ class Protocol:
             # Section 8.1; checked as it arrives, so that a bad message ends at once.
             self._utf8 = validate(self.message, start, stop, self._utf8)
             if self._utf8 < 0:
-                raise Violation(frames.INVALID_DATA, "text is not UTF-8")
+                raise Violation(frames.INVALID_DATA, _NOT_UTF8)
 
     @micropython.native
     def _end_frame(self):
@@ -300,7 +329,7 @@ class Protocol:
             opcode &= 0x0F
             message = self._expand(message, opcode)
         elif opcode == TEXT and self._utf8:
-            raise Violation(frames.INVALID_DATA, "text ends within a character")
+            raise Violation(frames.INVALID_DATA, _CUT_UTF8)
         self.data = str(message, "utf-8") if opcode == TEXT else message
         self.event = opcode
         return True
@@ -317,7 +346,7 @@ class Protocol:
             raise Violation(frames.PROTOCOL_ERROR, "malformed compressed message")
         if opcode == TEXT:
             if validate(message, 0, size, 0):
-                raise Violation(frames.INVALID_DATA, "text is not UTF-8")
+                raise Violation(frames.INVALID_DATA, _NOT_UTF8)
             return memoryview(message)[:size]
         message[size:] = b""
         return message
