@@ -6,6 +6,7 @@ is an opening for request smuggling (RFC 9112 section 11.2).
 """
 
 from array import array
+from builtins import memoryview, range, str  # see `transport.connection`
 
 import micropython
 from heap import BLOCK_SIZE, SMALL

@@ -1,6 +1,7 @@
 """One HTTP connection: requests in, responses out, in order (RFC 9112 section 9)."""
 
 from asyncio import CancelledError, core
+from builtins import bytes, hasattr, isinstance  # see `transport.connection`
 from errno import ECONNRESET
 from time import ticks_add, ticks_diff, ticks_ms
 

@@ -1,6 +1,7 @@
 """Responses and their heads."""
 
 import json
+from builtins import isinstance, len, memoryview, str  # see `transport.connection`
 
 import micropython
 from http11 import reason

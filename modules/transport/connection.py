@@ -3,6 +3,7 @@
 import gc
 import socket
 from asyncio import core
+from builtins import len, memoryview
 from errno import ECONNRESET
 from select import POLLERR, POLLHUP, POLLOUT
 from time import ticks_add, ticks_diff, ticks_ms
@@ -35,7 +36,10 @@ _UNASKED = SIZE // 32
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 
-# POLLIN, known when compiling: every message passes here.
+# Every message passes here and through the modules above. They import the builtins that they use
+# for each: one that isn't a global is found behind them all, after a look at each.
+
+# POLLIN, known when compiling.
 _IN = const(1)
 
 # Where all connections receive. Its size is also the most that a protocol can leave unconsumed.
@@ -66,7 +70,7 @@ class Connection:
     Attributes:
         remote_address: the peer's (host, port), None when it isn't known.
         queued: bytes written but not taken by the socket.
-        events: what the socket is polled for: POLLIN while reading, POLLOUT while bytes are queued.
+        events: what the socket is polled for: POLLIN while reading, POLLOUT while some are queued.
 
     A class with a property looks each attribute that is stored up in itself and its bases first.
     Those that pass a message have none: what a program asks for now and then comes by

@@ -18,6 +18,7 @@ tests/unit/test_poller.py notices when they change.
 import gc
 import sys
 from asyncio import core
+from builtins import id, list, type  # see `transport.connection`
 from select import POLLIN, POLLOUT
 from time import ticks_diff, ticks_ms
 

@@ -1,6 +1,7 @@
 """A WebSocket connection: `protocol.Protocol` on a `transport.Connection`."""
 
 from asyncio import core
+from builtins import isinstance, len, str  # see `transport.connection`
 from os import urandom
 from select import POLLIN
 from time import ticks_diff, ticks_ms
@@ -15,6 +16,8 @@ from .protocol import CLOSED, CLOSING, FAULT, OPEN, Protocol
 # After a violation the close frame must reach the peer before the socket is closed, and closing
 # with unread data resets it; so what the peer sends is read and thrown away for so long.
 LINGER_TIMEOUT_MS = 1_000
+
+_BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
 class Pong:
@@ -407,7 +410,7 @@ class Connection:
         """
         if isinstance(message, str):
             opcode = TEXT
-        elif isinstance(message, (bytes, bytearray, memoryview)):
+        elif isinstance(message, _BYTES_LIKE):
             opcode = BINARY
         elif isinstance(message, dict) or not (
             hasattr(message, "__iter__")
@@ -601,7 +604,7 @@ def broadcast(connections, message, text=None):
     Raises:
         TypeError: the message is neither.
     """
-    if not isinstance(message, (str, bytes, bytearray, memoryview)):
+    if not isinstance(message, (str,) + _BYTES_LIKE):
         raise TypeError("a message is str or bytes-like")
     if text is None:
         text = isinstance(message, str)

@@ -1,5 +1,7 @@
 """Frames: opcodes, close codes, headers, masking (RFC 6455 sections 5 and 7.4)."""
 
+from builtins import bytearray, len, memoryview  # see `transport.connection`
+
 import micropython
 from heap import BLOCK_SIZE
 

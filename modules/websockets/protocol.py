@@ -6,6 +6,7 @@ once the messages before it are dealt with. Every rule's close code is given whe
 checked.
 """
 
+from builtins import bytearray, memoryview, str  # see `transport.connection`
 from os import urandom
 
 import micropython

@@ -47,7 +47,8 @@ def test_who_makes_room():
     since = later(ticks_add(ticks_ms(), -10_000))
     # Answered: it may go on.
     transport.receive(GET)
-    assert transport.timeout == connection.IDLE_TIMEOUT_MS and protocol.rests
+    assert transport.deadline == ticks_add(protocol.idle_since, connection.IDLE_TIMEOUT_MS)
+    assert protocol.rests
     since = later(since)
     # In a head, the rest is due, however slowly it comes.
     buf = bytearray(GET[:10])
