@@ -9,7 +9,6 @@ import deflate
 import micropython
 
 from .errors import HTTPError
-from .response import Response
 
 try:
     from assets import ASSETS as _ASSETS
@@ -60,6 +59,7 @@ class Asset:
 
     def _identity(self, request):
         from .ranges import content_range, part_of
+        from .response import Response
 
         headers = request.headers
         # Another representation has another strong tag (RFC 9110 section 8.8.3.3).

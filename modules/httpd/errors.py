@@ -1,7 +1,5 @@
 """Which exception is answered with which status (RFC 9110 section 15)."""
 
-from http11 import BadMessage
-
 # The same number on Linux, newlib and LittleFS; the errno module does not name it.
 ENOSPC = 28
 
@@ -26,6 +24,8 @@ def from_exception(error):
     """The `HTTPError` that answers an exception, and whether the exception is a defect."""
     if isinstance(error, HTTPError):
         return error, False
+    from http11 import BadMessage
+
     if isinstance(error, BadMessage):
         return HTTPError(error.status, error.reason), False
     if isinstance(error, MemoryError):

@@ -3,12 +3,10 @@
 from time import ticks_ms
 
 import micropython
-from http11 import unquote
 from lazy import load
 from transport import Group, Listener
 
 from .errors import HTTPError
-from .response import Response
 from .router import Router
 
 # Connections at a time when no group is given. lwIP has 16 sockets on our boards; the rest is for
@@ -115,6 +113,8 @@ class Server:
             Exception: whatever the guard, the fallback or the handler raises.
         """
         if "%" in request.path:
+            from http11 import unquote
+
             try:
                 request.path = unquote(request.path)
             except ValueError as error:
@@ -128,7 +128,7 @@ class Server:
             if table is None:
                 if request.path == "*":
                     # RFC 9110 section 9.3.7: OPTIONS of the server as a whole.
-                    return Response(b"", 204)
+                    return load("httpd.response", "Response")(b"", 204)
                 raise HTTPError(404)
         except HTTPError as error:
             fallback = self.fallback
@@ -149,7 +149,7 @@ class Server:
                 methods.append("OPTIONS")
                 allow = (("Allow", ", ".join(sorted(methods))),)
                 if method == "OPTIONS":
-                    return Response(b"", 204, headers=allow)
+                    return load("httpd.response", "Response")(b"", 204, headers=allow)
                 raise HTTPError(405, headers=allow)
         if parameters is None:
             return handler(request)
