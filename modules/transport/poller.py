@@ -252,6 +252,7 @@ class _Suspension:
     def __iter__(self):
         return self
 
+    @micropython.native
     def __next__(self):
         queue, self.queue = self.queue, None
         if queue is None:
@@ -265,12 +266,14 @@ class _Suspension:
 _suspension = _Suspension()
 
 
+@micropython.native
 def suspend(queue):
     """Await this to sleep until somebody wakes the tasks in `queue`, a `core.TaskQueue`."""
     _suspension.queue = queue
     return _suspension
 
 
+@micropython.native
 def wake(queue):
     """Make every task in `queue` runnable."""
     while queue.peek():

@@ -3,10 +3,10 @@
 from asyncio import core
 from builtins import isinstance, len, str  # see `transport.connection`
 from os import urandom
-from select import POLLIN
 from time import ticks_diff, ticks_ms
 
 import micropython
+from micropython import const
 from transport import suspend, wake
 
 from . import frames
@@ -16,6 +16,9 @@ from .protocol import CLOSED, CLOSING, FAULT, OPEN, Protocol
 # After a violation the close frame must reach the peer before the socket is closed, and closing
 # with unread data resets it; so what the peer sends is read and thrown away for so long.
 LINGER_TIMEOUT_MS = 1_000
+
+# POLLIN, known when compiling.
+_IN = const(1)
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 
@@ -118,10 +121,13 @@ class Connection:
             event = protocol.event
             if event is None:
                 break
-            self._handle(event)
+            if event <= BINARY:  # or TEXT
+                self._take()
+            else:
+                self._handle(event)
             if start < end:
                 transport = self.transport
-                if transport is None or not transport.events & POLLIN:
+                if transport is None or not transport.events & _IN:
                     break
         if protocol.output:
             self._write_output()
@@ -138,8 +144,12 @@ class Connection:
         protocol = self.protocol
         protocol.filled(n)
         self.wanted = protocol.wanted
-        if protocol.event is not None:
-            self._handle(protocol.event)
+        event = protocol.event
+        if event is not None:
+            if event <= BINARY:  # or TEXT
+                self._take()
+            else:
+                self._handle(event)
             if protocol.output:
                 self._write_output()
 
@@ -233,22 +243,24 @@ class Connection:
         self._pings = self._keepalive = None
 
     @micropython.native
+    def _take(self):
+        # A message.
+        protocol = self.protocol
+        message, protocol.data = protocol.data, None
+        self.quiet_since = ticks_ms()
+        # After our close frame nobody receives any more.
+        if protocol.state == OPEN:
+            messages = self._messages
+            messages.append(message)
+            if len(messages) > 1 and not self.transport.reserve(self._held()):
+                return
+            if len(messages) >= self.options.max_queue:
+                self.transport.pause_reading()
+            wake(self._receivers)
+
     def _handle(self, event):
-        if event == TEXT or event == BINARY:
-            protocol = self.protocol
-            message, protocol.data = protocol.data, None
-            self.quiet_since = ticks_ms()
-            # After our close frame nobody receives any more.
-            if protocol.state == OPEN:
-                messages = self._messages
-                messages.append(message)
-                if len(messages) > 1 and not self.transport.reserve(self._held()):
-                    return
-                if len(messages) >= self.options.max_queue:
-                    self.transport.pause_reading()
-                wake(self._receivers)
-        elif event == CLOSE:
-            protocol = self.protocol
+        protocol = self.protocol
+        if event == CLOSE:
             if protocol.fault is not None:
                 protocol.fail()
             self._write_output()
@@ -265,7 +277,7 @@ class Connection:
                 self._fail()
             wake(self._receivers)
         else:
-            self._ponged(self.protocol.data)
+            self._ponged(protocol.data)
 
     def _fail(self):
         self.protocol.fail()
@@ -331,13 +343,10 @@ class Connection:
             return True
         return False
 
-    @micropython.native
-    def _next_message(self):
-        message = self._messages.pop(0)
-        transport = self.transport
-        if transport is not None and not transport.events & POLLIN and not transport.queued:
+    def _resume(self, transport):
+        # There is room for a message.
+        if not transport.queued:
             transport.resume_reading()
-        return message
 
     # Receiving
 
@@ -355,13 +364,16 @@ class Connection:
             ConcurrencyError: another task is receiving.
         """
         while not self._messages:
-            if self._ended():
+            if (self.transport is None or self.protocol.deaf) and self._ended():
                 await self.wait_closed()
                 raise self.closed_error()
             if self._receivers.peek():
                 raise _concurrent("another task receives already")
             await suspend(self._receivers)
-        message = self._next_message()
+        message = self._messages.pop(0)
+        transport = self.transport
+        if transport is not None and not transport.events & _IN:
+            self._resume(transport)
         if decode is None:
             return message
         if decode:
@@ -373,7 +385,7 @@ class Connection:
 
     async def __anext__(self):
         while not self._messages:
-            if self._ended():
+            if (self.transport is None or self.protocol.deaf) and self._ended():
                 await self.wait_closed()
                 from .exceptions import ConnectionClosedOK
 
@@ -384,7 +396,11 @@ class Connection:
             if self._receivers.peek():
                 raise _concurrent("another task receives already")
             await suspend(self._receivers)
-        return self._next_message()
+        message = self._messages.pop(0)
+        transport = self.transport
+        if transport is not None and not transport.events & _IN:
+            self._resume(transport)
+        return message
 
     def recv_streaming(self, decode=None):
         """Receive the next message piece by piece: an async iterator, as `recv` fails.
@@ -425,24 +441,25 @@ class Connection:
         if text is not None:
             opcode = TEXT if text else BINARY
         transport = self.transport
-        if self._fragmenting or transport is None or transport.queued > self.options.write_limit:
-            await self._writable()
-        if self.protocol.state != OPEN:
-            await self.wait_closed()
-        if self.transport is None:
-            raise self.closed_error()
         protocol = self.protocol
-        if protocol.plain:
-            frame = frames.encode_short(opcode, message)
-            if frame is not None:
-                self.transport.write(frame)
-                return
-        self._write(protocol.encode(opcode, message))
+        if transport is None or transport.queued > self.options.write_limit or not protocol.plain:
+            await self._writable()
+        if protocol.state != OPEN:
+            await self.wait_closed()
+        transport = self.transport
+        if transport is None:
+            raise self.closed_error()
+        frame = frames.encode_short(opcode, message) if protocol.plain else None
+        if frame is None:
+            self._write(protocol.encode(opcode, message))
+        else:
+            transport.write(frame)
 
     async def _send_fragments(self, message, text):
         while self._fragmenting:
             await self._wait_for_others()
         self._fragmenting = True
+        self.protocol.plain = False
         try:
             opcode = None
             if hasattr(message, "__anext__"):
@@ -462,6 +479,7 @@ class Connection:
             raise
         finally:
             self._fragmenting = False
+            self.protocol.set_plain()
             if self._others is not None:
                 wake(self._others)
 

@@ -55,7 +55,9 @@ class Protocol:
         deflate: the `deflate.Deflate` that was negotiated, or None.
 
     Attributes:
-        plain: whether frames go out neither masked nor compressed.
+        plain: whether the next message may go out neither masked nor compressed, nor within
+            another one.
+        deaf: whether nothing is parsed any more: the peer has closed, or broken a rule.
         event: what the last `receive` or `filled` completed: TEXT, BINARY or PONG; CLOSE, the
             peer's close frame, which is an event after a FAULT too; FAULT, see `fault`; or None.
         data: a str for TEXT, a bytearray for BINARY and PONG.
@@ -83,19 +85,23 @@ class Protocol:
     _frame = 0  # where in `message` the frame begins
     _fill = 0  # where its next byte goes
     _utf8 = 0  # state of the text's validation
-    _deaf = False  # nothing is parsed any more
+    _left = 0  # how many of the current frame's bytes are missing
 
     def __init__(self, is_client, max_size, deflate=None):
         self.is_client = is_client
         self.max_size = max_size
         if deflate is not None:
             self.deflate = deflate
-        self.plain = not is_client and deflate is None
+        self.set_plain()
         self.state = OPEN
         self.output = []
         self.wanted = None
         self.message = None
-        self._left = 0  # how many of the current frame's bytes are missing
+        self.deaf = False
+
+    def set_plain(self):
+        """Let frames go out neither masked nor compressed, where that is what was agreed."""
+        self.plain = not self.is_client and self.deflate is None
 
     # Receiving
 
@@ -108,7 +114,7 @@ class Protocol:
             a FAULT, wherever the next call goes on.
         """
         self.event = None
-        if self._deaf:
+        if self.deaf:
             return self._skip(buf, start, end)
         try:
             if self.message is None:
@@ -199,7 +205,7 @@ class Protocol:
             if not self.is_client:
                 frames.mask(payload, 0, length, view[2:6], 0)
             self._control(opcode, payload)
-            return have if self._deaf else size
+            return have if self.deaf else size
         head = 2
         if length == 126:
             if have < 4:
@@ -243,7 +249,7 @@ class Protocol:
             self._fault(frames.TRY_AGAIN_LATER, "out of memory")
 
     def _fault(self, code, reason):
-        self._deaf = True
+        self.deaf = True
         self.message = self.wanted = None
         self.fault = Close(code, reason)
         self.event = FAULT
@@ -380,7 +386,7 @@ class Protocol:
             close.reason = str(memoryview(payload)[2:], "utf-8")
         self.close_rcvd = close
         self.close_rcvd_then_sent = self.close_sent is None
-        self._deaf = True
+        self.deaf = True
         self.message = self.wanted = None
         self.close(close.code, close.reason)
         self.state = CLOSING
