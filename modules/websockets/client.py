@@ -58,8 +58,9 @@ class _Handshake:
 
     connected = False  # the request is on its way, so the server has answered at this address
 
-    def __init__(self, uri, key, subprotocols, options):
+    def __init__(self, uri, key, subprotocols, options, offers):
         self._uri = uri
+        self._offers = offers
         self._key = key
         self._subprotocols = subprotocols
         self._options = options
@@ -106,7 +107,7 @@ class _Handshake:
                 head.fields,
                 self._key,
                 self._subprotocols,
-                self._options.compression is not None,
+                self._offers,
             )
         except handshake.NotOffered as error:
             self._end(NegotiationError(str(error)))
@@ -233,6 +234,7 @@ class connect:
         self._place = (host, port)
         self._process_exception = process_exception
         self._options = Options(**options)
+        self._offers = self._options.compression is not None
         self._origin = origin
         self._subprotocols = subprotocols
         if hasattr(additional_headers, "items"):
@@ -255,6 +257,12 @@ class connect:
         for _ in range(MAX_REDIRECTS):
             try:
                 return await self._attempt(uri, headers)
+            except NegotiationError:
+                if not self._offers:
+                    raise
+                # Some servers compress otherwise than they were asked to, which can't be followed
+                # (RFC 7692 section 7.1): a connection without is better than none.
+                self._offers = False
             except InvalidStatus as error:
                 location = error.response.headers.get("Location")
                 if error.response.status_code not in REDIRECTS or location is None:
@@ -278,7 +286,7 @@ class connect:
         if uri.secure and self._ssl is None:
             raise ValueError("wss:// needs ssl=, a tls.SSLContext that says whom to trust")
         extension = None
-        if self._options.compression is not None:
+        if self._offers:
             from . import deflate
 
             extension = deflate.offer()
@@ -288,7 +296,7 @@ class connect:
             head, key = handshake.request(
                 uri, self._origin, self._subprotocols, headers, extension
             )
-            protocol = _Handshake(uri, key, self._subprotocols, self._options)
+            protocol = _Handshake(uri, key, self._subprotocols, self._options, self._offers)
             timeout = self._open_timeout
             attempt = timeout
             if place is not places[-1]:

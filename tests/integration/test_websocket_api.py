@@ -241,6 +241,15 @@ async def test_responses_that_a_client_takes(micropython):
         assert await answered(micropython, change, **options) == "/ hi"
 
 
+async def test_a_server_that_compresses_in_its_own_way_is_asked_again(micropython):
+    extensions = iter(("Sec-WebSocket-Extensions: permessage-deflate\r\n", ""))
+
+    def change(response):
+        return response[:-2] + next(extensions) + "\r\n\x81\x02hi\x88\x02\x03\xe8"
+
+    assert await answered(micropython, change, compression="deflate") == "/ hi"
+
+
 async def test_handshake_with_a_body_is_refused(uri):
     for field in ("Content-Length", "3"), ("Transfer-Encoding", "chunked"):
         with pytest.raises(InvalidStatus) as refusal:
