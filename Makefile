@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help run host host32 host-failing host-sanitized test lint format fuzz soak oom conformance bench picture clean source assets
 .PHONY: firmware firmware-all sizes flash erase monitor
-.PHONY: provision flasher packages qemu qemu-test relay bench-relay
+.PHONY: provision flasher packages push dev qemu qemu-test relay bench-relay
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ bench-relay: ## Measure the relay with 10,000 devices beside a bare pipe; ARGS="
 relay: assets ## Run the relay, where devices and pages meet; ARGS="--page-port 8000"
 	@$(PYTHON) ci/environment.py build/venv-relay relay/requirements.txt
 	@exec build/venv-relay/bin/python -m relay $(ARGS)
+
+push: ## Put an app on a running device, restart it, follow its log: DEVICE=http://..., APP
+	@$(PYTHON) ci/environment.py build/venv-relay relay/requirements.txt
+	@build/venv-relay/bin/python ci/push.py "$(DEVICE)" "$(APP)" $(ARGS)
 
 # The ESP32 images. BOARD and VARIANT are those of boards/*/board.json.
 BOARD ?= ESP32_WEBSOCK

@@ -7,7 +7,7 @@ from asyncio import core
 import board
 from heap import BLOCK_SIZE
 from micropython import const
-from transport import AddressError, Group, poller, set_reporter, suspend
+from transport import AddressError, Group, poller, set_namer, set_reporter, suspend
 from websockets import Server
 
 import build_info
@@ -118,6 +118,7 @@ class Device:
             transport.AddressError: one that the program's user asked for.
         """
         set_reporter(report)
+        set_namer(self.equipment.name_of)
         asyncio.get_event_loop().set_exception_handler(_task_failed)
         config = self.config
         equipment = asyncio.create_task(keep_running(self.equipment))

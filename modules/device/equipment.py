@@ -83,6 +83,13 @@ class Equipment:
                 return interface
         return None
 
+    def name_of(self, task):
+        """What a task is called that is an interface's; None for another's."""
+        for interface in self.all:
+            if getattr(interface, "_task", None) is task:
+                return "interface " + interface.name
+        return None
+
     async def run(self):
         """Start what starts by itself, and look after all of them; never returns."""
         if self._due is None:

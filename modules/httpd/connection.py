@@ -10,6 +10,7 @@ from http11 import BadMessage, parse_request, tokens
 from lazy import load
 from micropython import const
 from transport import ConnectionLost, report, suspend, wake
+from transport.poller import BLOCKED_MS, current, tell_blocked
 
 from .assets import Asset
 from .errors import HTTPError, from_exception
@@ -97,6 +98,7 @@ class HTTPConnection:
     _partial = False  # a part of the next head is there
     _keep = True  # the connection goes on after the current request
     body = None  # of the current request: see `body.framing`
+    running = None  # the request whose handler is a task
     _pieces = None  # iterator of the response's body
     _expect = False  # the client waits for 100 Continue
     _piece = None  # body bytes that the handler hasn't taken
@@ -250,7 +252,11 @@ class HTTPConnection:
                     self._keep = False  # whether the body comes now is anyone's guess
                     raise HTTPError(417)
                 self._expect = expect is not None and minor == 1
+            began = ticks_ms()
             result = self.server.dispatch(request)
+            took = ticks_diff(ticks_ms(), began)
+            if took > BLOCKED_MS:
+                tell_blocked(took, None, request.method + " " + request.path)
         except Exception as error:
             self._fail(request, error)
             return
@@ -261,6 +267,7 @@ class HTTPConnection:
             transport.pause_reading()
             transport.set_timeout(None)
             self._state = _BUSY if self.body is None else _BODY
+            self.running = request
             request.task = core.create_task(self._run(request, result))
         else:
             self._respond(request, result)
@@ -299,6 +306,12 @@ class HTTPConnection:
             report("response failed", error)
             if self.transport is not None:
                 self.transport.abort()
+        finally:
+            self.running = None
+            # Its name is still known.
+            took = current().stood()
+            if took > BLOCKED_MS:
+                tell_blocked(took, None, request.method + " " + request.path)
 
     def upgrade(self, request, response, make_protocol):
         """Answer with the head `response` (101) and let another protocol have the connection."""
@@ -476,6 +489,7 @@ class HTTPConnection:
             body = self.body
             self._state = _BUSY if body is None or body.done else _BODY
             pieces = load("httpd.generators", "send_body")(self, request, response)
+            self.running = request
             request.task = core.create_task(self._run(request, pieces))
             return
         elif response.pieces:

@@ -41,6 +41,6 @@ __getattr__ = lazy.loader(
         ("client", ("open_connection", "resolve")),
         ("connection", ("Connection", "ConnectionLost", "peer_address")),
         ("listener", ("AddressError", "Group", "Listener", "bound_socket")),
-        ("poller", ("close_all", "report", "set_reporter", "suspend", "wake")),
+        ("poller", ("close_all", "report", "set_namer", "set_reporter", "suspend", "wake")),
     ),
 )

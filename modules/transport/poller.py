@@ -23,6 +23,7 @@ from select import POLLIN, POLLOUT
 from time import ticks_diff, ticks_ms
 
 import micropython
+from lazy import load
 from micropython import const
 
 # Steps of runnable tasks between two polls. A poll costs one select() per socket on lwIP, a step
@@ -38,6 +39,12 @@ STEPS_PER_SOCKET = const(3)
 TICK_MS = 500
 
 
+# A step of a task, or a handler, that takes longer is told of: everything else has waited for it.
+BLOCKED_MS = const(500)
+
+# Gives the name of a task that has blocked, a str, or None for one that it doesn't know.
+namer = None
+
 # See each_loop.
 _beginnings = []
 
@@ -51,6 +58,7 @@ class Poller(core.IOQueue):
         self._deferred = []
         self._steps = 0
         self._ticker = None
+        self._left = ticks_ms()  # when the event loop was last let go on
         for begin in _beginnings:
             begin()
 
@@ -100,6 +108,10 @@ class Poller(core.IOQueue):
 
         The event loop calls this before each step of a task, with `dt` 0 when one can run.
         """
+        now = ticks_ms()
+        if ticks_diff(now, self._left) > BLOCKED_MS:
+            tell_blocked(ticks_diff(now, self._left), core.cur_task)
+        self._left = now
         if self._deferred:
             self._call_deferred()
             if dt > 0:
@@ -146,6 +158,14 @@ class Poller(core.IOQueue):
             if task is not first or (task and ticks_diff(task.ph_key, ticks_ms()) <= 0):
                 break
         self._steps = STEPS_PER_SOCKET if ready else STEPS_PER_POLL
+        self._left = ticks_ms()
+
+    def stood(self):
+        """Milliseconds of the step that runs now; the rest of it is as if of another."""
+        now = ticks_ms()
+        took = ticks_diff(now, self._left)
+        self._left = now
+        return took
 
     def _call_deferred(self):
         try:
@@ -202,6 +222,20 @@ def _end(endpoint, error):
     except Exception as failure:
         # Closing may lack memory too; the event loop and the other endpoints go on.
         report("an endpoint could not be ended in order", failure)
+
+
+def set_namer(function):
+    """Have tasks that block called what `function(task)` gives, unless that is None."""
+    global namer
+    namer = function
+
+
+def tell_blocked(ms, task, what=None):
+    """Report that everything has waited for a step of `task`, or for `what`, a text."""
+    try:
+        load("transport.blocked", "tell")(ms, task, what)
+    except MemoryError:
+        pass  # the next time
 
 
 def install():

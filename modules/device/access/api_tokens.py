@@ -25,7 +25,12 @@ _DIGEST_SIZE = 32
 
 # Requests that take another right than reading where they only read, and admin where they don't.
 # A command takes what commands._ITEMS says.
-_TAKES = {"/api/backup": "admin", "/api/command": "read", "/api/tokens": "admin"}
+_TAKES = {
+    "/api/backup": "admin",
+    "/api/command": "read",
+    "/api/files": "admin",
+    "/api/tokens": "admin",
+}
 
 
 class ApiToken:

@@ -3,24 +3,15 @@
 import gc
 import json
 import os
-from errno import EEXIST
 
 import board
 import clock
 from httpd import HTTPError, Response
-from httpd.files import PART
 
 import build_info
 
 from .. import log
 from .table import look_again, override
-
-# Largest file that can be put beside the page: the whole page is smaller, and flash has other
-# uses.
-MAX_FILE = 131_072
-
-# Bytes of a file's or folder's name: LittleFS takes 255, the browser's address bar shows less.
-MAX_NAME = 64
 
 _NO_STORE = (("Cache-Control", "no-store"),)
 
@@ -62,55 +53,15 @@ async def put_file(device, request, name):
     path = override(name)
     if path is None:
         raise HTTPError(404)
-    _check_name(path)
-    made = []
-    try:
-        _make_folders(path, made)
-        size, created = await request.save(path, MAX_FILE, lambda: device.access.still(request))
-    except BaseException:  # a cancelled task must not leave folders either
-        for folder in reversed(made):
-            try:
-                os.rmdir(folder)
-            except OSError:
-                pass  # another upload has put something there meanwhile
-        raise
-    look_again()
-    return {"size": size}, 201 if created else 200
-
-
-def _check_name(path):
-    for segment in path.split("/"):
-        if len(segment.encode()) > MAX_NAME:
-            raise HTTPError(400, f"a name has at most {MAX_NAME} bytes")
-    if any([c < " " or c == "\x7f" for c in path]):
-        raise HTTPError(400, "a name has no control characters")
-    # Nothing there is to be imported; and what is being received has names of its own.
-    for ending in (".py", ".mpy", PART):
+    # Nothing there is to be imported.
+    for ending in (".py", ".mpy"):
         if path.lower().endswith(ending):
             raise HTTPError(400, f"a name does not end in {ending}")
-    if _is_folder(path):
-        raise HTTPError(400, "there is a folder of this name")
+    from .files import store
 
-
-def _make_folders(path, made):
-    folder = ""
-    for segment in path.split("/")[1:-1]:
-        folder += "/" + segment
-        try:
-            os.mkdir(folder)
-            made.append(folder)
-        except OSError as error:
-            if error.errno != EEXIST:
-                raise
-            if not _is_folder(folder):
-                raise HTTPError(400, "there is a file of a folder's name")
-
-
-def _is_folder(path):
-    try:
-        return os.stat(path)[0] & 0x4000 != 0
-    except OSError:
-        return False
+    answer = await store(device, request, path)
+    look_again()
+    return answer
 
 
 def delete_file(device, request, name):

@@ -51,6 +51,15 @@ _ROUTES = (
         "/api/www/<path:name>",
         (("PUT", "device.routes.api", "put_file"), ("DELETE", "device.routes.api", "delete_file")),
     ),
+    ("/api/files", (("GET", "device.routes.files", "overview"),)),
+    (
+        "/api/files/<path:name>",
+        (
+            ("GET", "device.routes.files", "get"),
+            ("PUT", "device.routes.files", "put"),
+            ("DELETE", "device.routes.files", "delete"),
+        ),
+    ),
     ("/metrics", (("GET", "device.routes.api", "metrics"),)),
     ("/health", (("GET", "device.routes.api", "health"),)),
 )

@@ -1,0 +1,41 @@
+"""Who kept everything else waiting: the name of what ran while the event loop stood.
+
+Imported when that happens for the first time.
+"""
+
+from time import ticks_diff, ticks_ms
+
+from . import poller
+
+# One that blocks again and again is told of so often, so that the log keeps other lines.
+REPEAT_MS = 60_000
+
+_told = {}  # time.ticks_ms() by name
+_MOST = 8
+
+
+def tell(ms, task, what=None):
+    """See `poller.tell_blocked`."""
+    name = what or _name(task)
+    now = ticks_ms()
+    if name in _told and ticks_diff(now, _told[name]) < REPEAT_MS:
+        return
+    if len(_told) >= _MOST:
+        _told.clear()
+    _told[name] = now
+    poller.report(f"{name} kept everything else waiting for {ms} ms")
+
+
+def _name(task):
+    if task is None:
+        return "something"
+    name = None if poller.namer is None else poller.namer(task)
+    if name is not None:
+        return name
+    for endpoint in poller.current().map.values():
+        request = getattr(getattr(endpoint, "protocol", None), "running", None)
+        if request is not None and request.task is task:
+            return request.method + " " + request.path
+    # <generator object 'blink' at 3ffe8a10>
+    parts = repr(task.coro).split("'")
+    return "the task " + (parts[1] if len(parts) > 1 else parts[0])
