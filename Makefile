@@ -26,6 +26,10 @@ run: host ## Build the host image and run it: HOST, HTTP_PORT, WS_PORT, DATA, AR
 	@exec build/host/websock --host $(HOST) --http-port $(HTTP_PORT) --ws-port $(WS_PORT) \
 		--data $(DATA) $(ARGS)
 
+dev: host ## Run the device from modules/ and frozen_www/ as they are saved: as run, DATA=build/dev
+	@exec $(PYTHON) ci/dev.py --host $(HOST) --http-port $(HTTP_PORT) --ws-port $(WS_PORT) \
+		--data $(if $(filter build/data,$(DATA)),build/dev,$(DATA)) $(ARGS)
+
 host: source assets ## Build build/host/websock, the frozen image as a program for this computer
 	@$(PYTHON) ci/build_host.py 64
 
