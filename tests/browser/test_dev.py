@@ -51,7 +51,8 @@ def test_a_module_that_is_saved_is_what_runs(dev):
     module = dev.sources / "modules/device/routes/api.py"
     change(module, '"status": status,\n', '"status": "changed",\n')
     wait_until(lambda: (health(dev) or {}).get("status") == "changed")
-    assert any("modules/device/routes/api.py changed: restarting" in each for each in dev.lines)
+    restarting = "dev: modules/device/routes/api.py changed: restarting"
+    wait_until(lambda: restarting in dev.lines)
     # One that can't be compiled is told of, and the next is waited for.
     change(module, '"status": "changed",\n', '"status": (\n')
     change(dev.sources / "modules/device/device.py", "class Device:", "class Device(:")
