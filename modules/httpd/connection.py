@@ -508,7 +508,8 @@ class HTTPConnection:
             self._chunked = chunked
             self._left = response.length
         elif response.length <= JOIN_LIMIT:
-            # Added to bytes, a str is its UTF-8.
+            if isinstance(content, str):
+                content = content.encode()
             transport.write(head + content)
         else:
             transport.write(head)

@@ -104,15 +104,18 @@ class Response:
         if status == 200 and connection is None and not self.headers and self.length is not None:
             # What most are. One format is much cheaper than joining texts.
             return b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (
-                self.content_type,
+                self.content_type.encode(),
                 self.length,
             )
-        phrase = reason(status)
+        phrase = reason(status).encode()
         more = ""
         for name, value in self.headers:
             more += name + ": " + value + "\r\n"
         if connection is not None:
             more += "Connection: " + connection + "\r\n"
+        if self.length is None and chunked:
+            more += "Transfer-Encoding: chunked\r\n"
+        more = more.encode()
         # RFC 9110 sections 8.6 and 15.3.5: no content and no length with 204 and 304.
         if status == 204 or status == 304:
             return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, phrase, more)
@@ -120,16 +123,14 @@ class Response:
             return b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n" % (
                 status,
                 phrase,
-                self.content_type,
+                self.content_type.encode(),
                 self.length,
                 more,
             )
-        if chunked:
-            more += "Transfer-Encoding: chunked\r\n"
         return b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%s\r\n" % (
             status,
             phrase,
-            self.content_type,
+            self.content_type.encode(),
             more,
         )
 
@@ -184,7 +185,7 @@ def answer(result):
     if isinstance(result, str):
         size = len(memoryview(result))
         if size <= JOIN_LIMIT:
-            return _HEAD_OF_TEXT % size + result
+            return _HEAD_OF_TEXT % size + result.encode()
     return make(result)
 
 
