@@ -107,13 +107,14 @@ def count(name, load, amount):
             try:
                 run.wait_for_port(name, process, http_port, log)
                 echo_port = ws_port if name == "streams" else http_port
+                run.wait_for_port(name, process, echo_port, log)
                 server = run.Server(name, http_port, echo_port, process)
                 began = time.monotonic()
                 load(server, amount)
                 took = time.monotonic() - began
                 # Asked for from outside: not every reference ends on a signal.
                 dump = ["callgrind_control", "-d", str(process.pid)]
-                subprocess.run(dump, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(dump, check=True, capture_output=True)
                 return total(folder), took
             finally:
                 process.kill()

@@ -16,7 +16,6 @@ import time
 from collections import deque
 
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from relay import wire
@@ -131,7 +130,6 @@ class Cluster:
         self._gap = False
         self._news = asyncio.Event()
         self._changes = asyncio.Event()
-        self._subscriptions: list[Subscription] = []
         self._tasks: list[asyncio.Task[None]] = []
         exchange.watch(self)
         exchange.on_pages = self._pages_changed
@@ -150,7 +148,7 @@ class Cluster:
         presence.release()
         self._storage.on_reconnected = self._reconnected
         for subject in (ONE + self.edge, ALL):
-            self._subscriptions.append(await self._client.subscribe(subject, cb=self._take))
+            await self._client.subscribe(subject, cb=self._take)
         self._tell_all("hello")
         self._tasks = [asyncio.create_task(work()) for work in (self._beat, self._send, self._say)]
         log.info("relay %s joined the cluster", self.edge)
