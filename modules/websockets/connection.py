@@ -305,7 +305,7 @@ class Connection:
             if self.transport.queued > self.options.write_limit:
                 # A peer that pings but doesn't read must not fill the memory with pongs.
                 self.transport.pause_reading()
-        output.clear()
+        self.protocol.output = ()
 
     @micropython.native
     def _write(self, pieces):
@@ -343,10 +343,10 @@ class Connection:
             return True
         return False
 
-    def _resume(self, transport):
+    def _resume(self):
         # There is room for a message.
-        if not transport.queued:
-            transport.resume_reading()
+        if not self.transport.queued:
+            self.transport.resume_reading()
 
     # Receiving
 
@@ -371,9 +371,8 @@ class Connection:
                 raise _concurrent("another task receives already")
             await suspend(self._receivers)
         message = self._messages.pop(0)
-        transport = self.transport
-        if transport is not None and not transport.events & _IN:
-            self._resume(transport)
+        if self.transport is not None and not self.transport.events & _IN:
+            self._resume()
         if decode is None:
             return message
         if decode:
@@ -397,9 +396,8 @@ class Connection:
                 raise _concurrent("another task receives already")
             await suspend(self._receivers)
         message = self._messages.pop(0)
-        transport = self.transport
-        if transport is not None and not transport.events & _IN:
-            self._resume(transport)
+        if self.transport is not None and not self.transport.events & _IN:
+            self._resume()
         return message
 
     def recv_streaming(self, decode=None):

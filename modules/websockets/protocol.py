@@ -61,7 +61,7 @@ class Protocol:
         event: what the last `receive` or `filled` completed: TEXT, BINARY or PONG; CLOSE, the
             peer's close frame, which is an event after a FAULT too; FAULT, see `fault`; or None.
         data: a str for TEXT, a bytearray for BINARY and PONG.
-        output: buffers to be sent, in order; the caller empties it.
+        output: a tuple of buffers to be sent, in order; the caller empties it.
         message: a bytearray, the message being received as far as its frames have begun, or None.
         wanted: a memoryview to read the next bytes into (then call `filled`), or None.
         state: OPEN; CLOSING once a close frame was sent or received; CLOSED when there is nothing
@@ -94,7 +94,7 @@ class Protocol:
             self.deflate = deflate
         self.set_plain()
         self.state = OPEN
-        self.output = []
+        self.output = ()
         self.wanted = None
         self.message = None
         self.deaf = False
@@ -362,7 +362,7 @@ class Protocol:
         if opcode == PING:
             # Section 5.5.2, except after a close frame.
             if self.close_sent is None:
-                self.output.extend(self.encode(PONG, payload))
+                self.output += self.encode(PONG, payload)
         elif opcode == PONG:
             self.event = PONG
             self.data = payload
@@ -417,4 +417,4 @@ class Protocol:
         payload = b""
         if code != frames.NO_STATUS_RCVD:
             payload = code.to_bytes(2, "big") + reason.encode()
-        self.output.extend(self.encode(CLOSE, payload))
+        self.output += self.encode(CLOSE, payload)
