@@ -410,7 +410,7 @@ class HTTPConnection:
         if defect and not isinstance(error, ConnectionLost):
             report("request failed", error)
         if isinstance(error, MemoryError):
-            _relieve(self.server.group)
+            _relieve(self.server.group, self.transport)
         transport = self.transport
         if transport is None or transport.protocol is not self:
             return
@@ -430,7 +430,7 @@ class HTTPConnection:
         transport.set_timeout(LINGER_TIMEOUT_MS)
         transport.write(_NO_MEMORY)
         self.server.count(503)
-        _relieve(self.server.group)
+        _relieve(self.server.group, transport)
 
     def _connection_option(self, request):
         # The Connection option of the response; RFC 9112 section 9.3.
@@ -665,10 +665,10 @@ class HTTPConnection:
         transport.resume_reading()
 
 
-def _relieve(group):
+def _relieve(group, served):
     # For the answer, and for when the client comes again.
     try:
-        load("transport.relief", "relieve")(group)
+        load("transport.relief", "relieve")(group, served)
     except MemoryError:
         pass
 

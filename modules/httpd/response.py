@@ -1,7 +1,6 @@
 """Responses and their heads."""
 
 import json
-from builtins import isinstance, len, memoryview, str  # see `transport.connection`
 
 import micropython
 from http11 import reason

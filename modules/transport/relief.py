@@ -14,16 +14,26 @@ from micropython import const
 _REST_MS = const(150)
 
 
-def relieve(group):
+def relieve(group, served=None):
     """Close the connections of a `Group` that owe nothing and aren't owed anything: their clients
-    open others when they need them."""
+    open others when they need them.
+
+    Args:
+        group: the `Group`.
+        served: the connection for which room is made, which may have rested until now.
+    """
     unload(__name__)
     gc.collect()
-    if gc.mem_free() >= heap.RESERVE:
+    free = gc.mem_free()
+    if free >= heap.RESERVE:
         return  # somebody asked for too much: others are not in the way
+    # Where next to nothing is left, a browser that has to connect anew is the lesser evil.
+    rest = _REST_MS if free >= heap.RESERVE // 4 else 0
     now = ticks_ms()
     for connection in list(group.connections):
-        if getattr(connection.protocol, "rests", False) and connection.idle(now) >= _REST_MS:
+        if connection is served or not getattr(connection.protocol, "rests", False):
+            continue
+        if connection.idle(now) >= rest:
             group.evicted += 1
             connection.abort()
     gc.collect()

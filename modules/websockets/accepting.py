@@ -116,7 +116,7 @@ def _accepted(server, transport, request, key, subprotocol, agreed, extension):
     free = gc.mem_free()
     heap.least_free = min(free, heap.least_free)
     if free < heap.RESERVE:
-        load("transport.relief", "relieve")(server.group)
+        load("transport.relief", "relieve")(server.group, transport)
     response = handshake.accept_response(key, subprotocol, extension)
     connection = ServerConnection(transport, server, request, subprotocol, agreed)
     server.connections.add(connection)
