@@ -205,11 +205,30 @@ def browser_request(path, fields):
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def exchange(connections, request):
-    """The same request on all connections at once; the (head, body) that all answer with."""
-    for connection in connections:
-        connection.sendall(request)
-    answers = {read_response(connection) for connection in connections}
+def exchange(port, connections, request):
+    """The same request on all connections at once; the (head, body) that all answer with.
+
+    One that the server has closed meanwhile, as it may while nothing is under way, is made anew
+    once, as browsers do (RFC 9112 section 9.3.1).
+    """
+    lost = set()
+    for number, connection in enumerate(connections):
+        try:
+            connection.sendall(request)
+        except ConnectionError:
+            lost.add(number)
+    answers = set()
+    for number, connection in enumerate(connections):
+        try:
+            if number not in lost:
+                answers.add(read_response(connection))
+                continue
+        except ConnectionError:
+            pass
+        connection.close()
+        connections[number] = httpload.open_connection(port)
+        connections[number].sendall(request)
+        answers.add(read_response(connections[number]))
     if len(answers) != 1:
         raise NotServed("the answers differ")
     return answers.pop()
@@ -241,20 +260,26 @@ def load_page(port, sockets):
     Raises:
         NotServed, OSError: one isn't served.
     """
-    with contextlib.ExitStack() as stack:
-        connections = [httpload.open_connection(port) for _ in range(CONNECTIONS)]
-        for connection in connections:
-            stack.callback(connection.close)
-        head, body = exchange(connections, browser_request("/", NAVIGATION))
+    connections = [httpload.open_connection(port) for _ in range(CONNECTIONS)]
+    try:
+        head, body = exchange(port, connections, browser_request("/", NAVIGATION))
         expect(b"200", "/", head)
         names = set(re.findall(rb'(?:href|src)=["\']?/?(static/[^"\' >]+)', gzip.decompress(body)))
         if len(names) < 3:
             raise NotServed("the page refers to too little")
         for name in sorted(names):
-            head, _ = exchange(connections, browser_request(f"/{name.decode()}", SUBRESOURCE))
+            request = browser_request(f"/{name.decode()}", SUBRESOURCE)
+            head, _ = exchange(port, connections, request)
             expect(b"200", name.decode(), head)
-        head, _ = exchange(connections[:sockets], browser_request("/ws", HANDSHAKE))
+        upgraded = connections[:sockets]
+        try:
+            head, _ = exchange(port, upgraded, browser_request("/ws", HANDSHAKE))
+        finally:
+            connections += upgraded  # one that was made anew is to be closed, too
         expect(b"101", "/ws", head)
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 def serves_page(heap, sockets=1):

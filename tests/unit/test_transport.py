@@ -9,9 +9,11 @@ from hashlib import sha256
 from select import POLLIN
 from time import ticks_add, ticks_ms
 
+import heap
 import transport.secure
 from heap import BLOCK_SIZE
 from helpers import until
+from lazy import load
 from sockets import HOST, free_port
 from transport import (
     AddressError,
@@ -551,3 +553,43 @@ async def test_memory_is_back_after_many_connections():
     gc.collect()
     # A leak of one connection would be over 500 bytes each time.
     assert gc.mem_alloc() - before < 4000, gc.mem_alloc() - before
+
+
+# Room for who comes
+
+
+class Resting:
+    """A connection that has rested for some ms."""
+
+    def __init__(self, ms, rests=True):
+        self.protocol = self
+        self.rests = rests
+        self.aborted = False
+        self._ms = ms
+
+    def idle(self, now):
+        return self._ms
+
+    def abort(self):
+        self.aborted = True
+
+
+def test_who_makes_room_when_memory_is_short():
+    kept = heap.RESERVE
+    try:
+        # Enough, a quarter of it, next to nothing: what is free beside what is to be free.
+        for share, expected in ((0.5, ""), (2, "old"), (8, "old new")):
+            group = Group(8)
+            named = {"old": Resting(200), "new": Resting(10), "busy": Resting(-1)}
+            named["asks"] = Resting(10, rests=False)
+            served = Resting(500)
+            group.connections.extend([*named.values(), served])
+            gc.collect()
+            heap.RESERVE = int(gc.mem_free() * share)
+            load("transport.relief", "relieve")(group, served)
+            assert [name for name in ("old", "new", "busy", "asks") if named[name].aborted] == (
+                expected.split()
+            )
+            assert not served.aborted and group.evicted == len(expected.split())
+    finally:
+        heap.RESERVE = kept
