@@ -583,7 +583,7 @@ def test_who_makes_room_when_memory_is_short():
             named = {"old": Resting(200), "new": Resting(10), "busy": Resting(-1)}
             named["asks"] = Resting(10, rests=False)
             served = Resting(500)
-            group.connections.extend([*named.values(), served])
+            group.connections.extend(list(named.values()) + [served])
             gc.collect()
             heap.RESERVE = int(gc.mem_free() * share)
             load("transport.relief", "relieve")(group, served)
