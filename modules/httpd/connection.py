@@ -273,6 +273,7 @@ class HTTPConnection:
             self._respond(request, result)
 
     async def _run(self, request, coroutine):
+        task = request.task
         try:
             try:
                 result = await load("httpd.generators", "drive")(self, request, coroutine)
@@ -307,7 +308,8 @@ class HTTPConnection:
             if self.transport is not None:
                 self.transport.abort()
         finally:
-            self.running = None
+            if request.task is task:  # not that of a body that is sent now
+                self.running = None
             # Its name is still known.
             took = current().stood()
             if took > BLOCKED_MS:

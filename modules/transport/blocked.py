@@ -10,14 +10,19 @@ from . import poller
 # One that blocks again and again is told of so often, so that the log keeps other lines.
 REPEAT_MS = 60_000
 
+# Meanwhile a program starts, and most is imported: nobody waits for it yet.
+STARTING_MS = 5_000
+
 _told = {}  # time.ticks_ms() by name
 _MOST = 8
 
 
 def tell(ms, task, what=None):
     """See `poller.tell_blocked`."""
-    name = what or _name(task)
     now = ticks_ms()
+    if 0 <= ticks_diff(now, poller.started) < STARTING_MS:
+        return
+    name = what or _name(task)
     if name in _told and ticks_diff(now, _told[name]) < REPEAT_MS:
         return
     if len(_told) >= _MOST:
@@ -27,8 +32,6 @@ def tell(ms, task, what=None):
 
 
 def _name(task):
-    if task is None:
-        return "something"
     name = None if poller.namer is None else poller.namer(task)
     if name is not None:
         return name

@@ -42,6 +42,9 @@ TICK_MS = 500
 # A step of a task, or a handler, that takes longer is told of: everything else has waited for it.
 BLOCKED_MS = const(500)
 
+# time.ticks_ms() when the program began.
+started = ticks_ms()
+
 # Gives the name of a task that has blocked, a str, or None for one that it doesn't know.
 namer = None
 
@@ -109,7 +112,7 @@ class Poller(core.IOQueue):
         The event loop calls this before each step of a task, with `dt` 0 when one can run.
         """
         now = ticks_ms()
-        if ticks_diff(now, self._left) > BLOCKED_MS:
+        if ticks_diff(now, self._left) > BLOCKED_MS and core.cur_task is not None:
             tell_blocked(ticks_diff(now, self._left), core.cur_task)
         self._left = now
         if self._deferred:

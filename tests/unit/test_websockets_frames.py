@@ -51,6 +51,56 @@ def test_small_frames_are_one_buffer_and_large_payloads_are_not_copied():
     assert payload[0] == 7
 
 
+def test_short_frames_are_one_buffer_without_a_tuple():
+    for length in (0, 1, 125, 126, 300, frames.JOIN_LIMIT):
+        payload = bytes([n & 0xFF for n in range(length)])
+        assert frames.encode_short(frames.BINARY, payload) == join(
+            frames.encode(frames.BINARY, payload)
+        )
+    assert frames.encode_short(frames.TEXT, "gr\u00f6\u00df") == b"\x81\x06gr\xc3\xb6\xc3\x9f"
+    assert frames.encode_short(frames.BINARY, bytes(frames.JOIN_LIMIT + 1)) is None
+
+
+def test_a_whole_frame_is_known_by_its_header():
+    for length in (0, 1, 125, 126, 300):
+        payload = bytes([n & 0xFF for n in range(length)])
+        for key in (None, KEY):
+            from_client = key is not None
+            frame = b"..." + join(frames.encode(frames.BINARY, payload, True, key))
+            buf = bytearray(frame + b"more")
+            found = frames.whole(buf, 3, len(frame), not from_client)
+            start = 3 + (found & 15)
+            assert found >> 4 == length and start + length == len(frame)
+            if from_client:
+                frames.unmask(buf, start, len(frame))
+            assert buf[start : len(frame)] == payload
+            # Not for the other side, and not with a byte missing.
+            assert frames.whole(buf, 3, len(frame), from_client) == 0
+            for end in range(3, len(frame)):
+                assert frames.whole(buf, 3, end, not from_client) == 0
+    for frame in (
+        b"\x01\x01x",  # not final
+        b"\xc1\x01x",  # compressed
+        b"\x80\x01x",  # a continuation
+        b"\x89\x01x",  # a ping
+        b"\x83\x01x",  # an unknown opcode
+        b"\x81\x7e\x00\x05hello",  # not the shortest form
+        b"\x81\x7f" + bytes(8),
+    ):
+        assert frames.whole(bytearray(frame), 0, len(frame), True) == 0
+
+
+def test_unmask_at_every_alignment_and_length():
+    for start in range(4, 12):
+        for length in range(0, 40):
+            data = bytes([n * 7 & 0xFF for n in range(length)])
+            buf = bytearray(start) + bytearray(data) + bytearray(b"end")
+            buf[start - 4 : start] = KEY
+            frames.mask(buf, start, start + length, KEY, 0)
+            frames.unmask(buf, start, start + length)
+            assert buf[start:] == data + b"end"
+
+
 def test_masking_leaves_the_payload_alone():
     payload = bytearray(b"x" * 100)
     frames.encode(frames.BINARY, payload, True, KEY)

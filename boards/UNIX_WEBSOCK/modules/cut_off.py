@@ -53,7 +53,7 @@ async def _watch(group):
 
 def _cut(connection):
     _lost.append(connection.sock)
-    events = connection._events
+    events = connection.events
     poller.current().discard(connection.sock)
     connection.sock = _Silence()
     poller.current().add(connection, events)
