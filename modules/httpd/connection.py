@@ -10,7 +10,7 @@ from http11 import BadMessage, parse_request, tokens
 from lazy import load
 from micropython import const
 from transport import ConnectionLost, report, suspend, wake
-from transport.poller import BLOCKED_MS, current, tell_blocked
+from transport.poller import BLOCKED_MS, tell_blocked
 
 from .assets import Asset
 from .errors import HTTPError, from_exception
@@ -98,7 +98,6 @@ class HTTPConnection:
     _partial = False  # a part of the next head is there
     _keep = True  # the connection goes on after the current request
     body = None  # of the current request: see `body.framing`
-    running = None  # the request whose handler is a task
     _pieces = None  # iterator of the response's body
     _expect = False  # the client waits for 100 Continue
     _piece = None  # body bytes that the handler hasn't taken
@@ -232,7 +231,6 @@ class HTTPConnection:
         else:
             self._keep = minor == 1
         request.connection = self
-        request.peer = self.transport.remote_address
         try:
             # RFC 9112 section 6.3 rule 7: without these a request has no body.
             if "content-length" in fields or "transfer-encoding" in fields:
@@ -267,13 +265,11 @@ class HTTPConnection:
             transport.pause_reading()
             transport.set_timeout(None)
             self._state = _BUSY if self.body is None else _BODY
-            self.running = request
             request.task = core.create_task(self._run(request, result))
         else:
             self._respond(request, result)
 
     async def _run(self, request, coroutine):
-        task = request.task
         try:
             try:
                 result = await load("httpd.generators", "drive")(self, request, coroutine)
@@ -307,13 +303,6 @@ class HTTPConnection:
             report("response failed", error)
             if self.transport is not None:
                 self.transport.abort()
-        finally:
-            if request.task is task:  # not that of a body that is sent now
-                self.running = None
-            # Its name is still known.
-            took = current().stood()
-            if took > BLOCKED_MS:
-                tell_blocked(took, None, request.method + " " + request.path)
 
     def upgrade(self, request, response, make_protocol):
         """Answer with the head `response` (101) and let another protocol have the connection."""
@@ -491,7 +480,6 @@ class HTTPConnection:
             body = self.body
             self._state = _BUSY if body is None or body.done else _BODY
             pieces = load("httpd.generators", "send_body")(self, request, response)
-            self.running = request
             request.task = core.create_task(self._run(request, pieces))
             return
         elif response.pieces:

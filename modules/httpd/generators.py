@@ -4,6 +4,8 @@ A coroutine and a generator are one kind of object in MicroPython. What a corout
 event loop, is None; everything else is a piece of a body.
 """
 
+from transport.poller import BLOCKED_MS, current, tell_blocked
+
 from .response import Response
 
 
@@ -24,6 +26,10 @@ def drive(connection, request, generator, response=None):
             piece = generator.send(None) if error is None else generator.throw(error)
         except StopIteration as end:
             return end.value
+        finally:
+            took = current().stood()
+            if took > BLOCKED_MS:
+                tell_blocked(took, None, request.method + " " + request.path)
         error = None
         # Whatever ends the task, or the sending, has to reach the handler's `finally`.
         try:

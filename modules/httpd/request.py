@@ -90,7 +90,7 @@ class Request:
         headers: dict of field values by lower-case name.
         query: the query string as a dict; HTTPError 400 when it is malformed.
         cookies: the cookies sent, a dict.
-        peer: the client's (host, port).
+        peer: the client's (host, port), None once it is gone.
         secure: whether it came over TLS.
         length: bytes of the body: 0 without one, None when it comes chunked.
         begun: whether the answer is on its way, as a stream or in another protocol.
@@ -101,7 +101,6 @@ class Request:
     """
 
     minor = 1
-    peer = None
     begun = False
     task = None  # its handler's, when that is a coroutine
     connection = None  # the `connection.HTTPConnection`, once it has accepted the request
@@ -134,6 +133,9 @@ class Request:
                 raise HTTPError(400, str(error))
         if name == "cookies":
             return _cookies(self.headers.get("cookie", ""))
+        if name == "peer":
+            transport = self.connection.transport
+            return None if transport is None else transport.remote_address
         if name == "secure":
             transport = self.connection.transport
             return transport is not None and transport.secure

@@ -35,10 +35,6 @@ def _name(task):
     name = None if poller.namer is None else poller.namer(task)
     if name is not None:
         return name
-    for endpoint in poller.current().map.values():
-        request = getattr(getattr(endpoint, "protocol", None), "running", None)
-        if request is not None and request.task is task:
-            return request.method + " " + request.path
     # <generator object 'blink' at 3ffe8a10>
     parts = repr(task.coro).split("'")
     return "the task " + (parts[1] if len(parts) > 1 else parts[0])

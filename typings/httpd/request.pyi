@@ -13,7 +13,6 @@ class Request:
     headers: dict[str, str]
     minor: int
     begun: bool
-    peer: tuple[str, int] | None
     end: int
     def __init__(
         self,
@@ -23,6 +22,8 @@ class Request:
         headers: dict[str, str],
         end: int,
     ) -> None: ...
+    @property
+    def peer(self) -> tuple[str, int] | None: ...
     @property
     def query(self) -> dict[str, str]: ...
     @property

@@ -61,7 +61,7 @@ class Guard:
         if path in _OPEN or path.startswith(_OPEN_BELOW):
             return None
         access = self._access
-        right = access.right(request, request.peer)
+        right = access.right(request, request.connection.transport.remote_address)
         if right == "admin":
             return None
         if right is not None:
