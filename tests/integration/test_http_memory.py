@@ -111,6 +111,6 @@ def test_idle_connections_take_little_memory(port):
 def test_page_is_served_in_a_small_heap():
     if not (ROOT / "build/host32/websock").exists():
         pytest.skip('run "make host32" first')
-    command = [sys.executable, ROOT / "bench/http_limits.py", "--heap", "52k"]
+    command = [sys.executable, ROOT / "bench/http_limits.py", "--heap", "54k"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
