@@ -5,7 +5,7 @@ reached from here.
 """
 
 import os
-from errno import EEXIST
+from errno import EEXIST, ENOENT
 
 from httpd import HTTPError, Response, file_response
 from httpd.files import PART
@@ -68,7 +68,7 @@ def delete(device, request, name):
     except OSError as error:
         if _is_folder(path):
             raise HTTPError(409, "the folder isn't empty")
-        raise HTTPError(404) if not _exists(path) else error
+        raise HTTPError(404) if error.errno == ENOENT else error
     look_again()
 
 
@@ -143,11 +143,3 @@ def _is_folder(path):
         return os.stat(path)[0] & _FOLDER != 0
     except OSError:
         return False
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
